@@ -1,0 +1,6 @@
+"""`python -m nlpk`."""
+
+from nlpk.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What people see, all of it on stderr: notes, complaints, tables and progress."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nlptasks.training.trainer import Progress
+    from rich.console import Console
+
+
+def note(message: str) -> None:
+    """Tell the user something in one line."""
+    print(f"nlpk: {message}", file=sys.stderr)
+
+
+def console(stdout: bool = False) -> Console:
+    """Give a rich console, on stderr unless the output is what was asked for."""
+    from rich.console import Console
+
+    return Console(stderr=not stdout, highlight=False)
+
+
+class Notes(logging.Handler):
+    """Shows what the library has to say as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one message."""
+        note(record.getMessage())
+
+
+def show_library_notes() -> None:
+    """Show the library's messages from INFO upwards."""
+    logger = logging.getLogger("nlptasks")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(Notes())
+        logger.propagate = False
+
+
+def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]], *, stdout: bool = True) -> None:
+    """Print a table: drawn on a terminal, tab-separated where it is piped."""
+    out = sys.stdout if stdout else sys.stderr
+    if not out.isatty():
+        print("\t".join(columns), file=out)
+        for line in lines:
+            print("\t".join(line), file=out)
+        return
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left")
+    for number, name in enumerate(columns):
+        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for line in lines:
+        drawn.add_row(*line)
+    console(stdout).print(drawn)
+
+
+@contextmanager
+def counter(what: str) -> Iterator[Counter]:
+    """Count records on a terminal while a block runs; silent where stderr is no terminal."""
+    counting = Counter(what)
+    try:
+        yield counting
+    finally:
+        counting.close()
+
+
+class Counter:
+    """Records and their rate, one line on the terminal."""
+
+    def __init__(self, what: str) -> None:
+        """Start the clock."""
+        import time
+
+        self.what, self.count = what, 0
+        self.clock = time.monotonic
+        self.started = self.shown = self.clock()
+        self.visible = False
+
+    def add(self, number: int) -> None:
+        """Count some more."""
+        self.count += number
+        now = self.clock()
+        if sys.stderr.isatty() and now - self.shown > 0.5:
+            rate = self.count / (now - self.started)
+            sys.stderr.write(f"\r{self.count:,} {self.what}, {rate:,.0f}/s ")
+            sys.stderr.flush()
+            self.shown, self.visible = now, True
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self.visible:
+            sys.stderr.write("\r\x1b[K")
+
+
+def show_training(steps: Iterable[Progress], best: str) -> Progress | None:
+    """Show a run as it goes: a bar on a terminal, a line for each score elsewhere; give the last progress."""
+    if not sys.stderr.isatty():
+        last = None
+        for last in steps:
+            if last.scores is not None:
+                note(training_line(last, best))
+        return last
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=console()) as bar:
+        row = bar.add_task("starting", total=None)
+        last, score = None, ""
+        for last in steps:
+            if last.scores is not None and last.best:
+                score = f"  best {best} {last.scores[best]:.4f}"
+            text = f"loss {last.loss:.4f}  {last.tokens_per_second:,.0f} tokens/s{score}"
+            bar.update(row, completed=last.step, total=last.steps, description=text)
+    return last
+
+
+def training_line(progress: Progress, best: str) -> str:
+    """Put a progress with scores into one line."""
+    mark = " (best)" if progress.best else ""
+    scored = f"{best} {progress.scores[best]:.4f}{mark}" if progress.scores else ""
+    speed = f"{progress.tokens_per_second:,.0f} tokens/s"
+    return f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {speed}  {scored}"

@@ -1,0 +1,156 @@
+"""Flags that come from dataclasses: a command names the groups it takes, the docstring under a field is its help."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+from nlptasks import rows
+from nlptasks.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How input is read."""
+
+    format: Literal["jsonl", "tsv", "csv", "text"] | None = None
+    """Format of the input; told by the extension or the first line by default."""
+    columns: str | None = None
+    """Names of the columns of a table without a header, such as a,b,score."""
+    encoding: str | None = None
+    """Encoding of the input; UTF-8 or GB18030 by default, whichever fits."""
+
+    def names(self) -> tuple[str, ...] | None:
+        """Give the columns, where they were given."""
+        return tuple(name.strip() for name in self.columns.split(",")) if self.columns else None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes, and how."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    dtype: str = "auto"
+    """auto, float32, bf16 or float16; auto takes bf16 where the hardware multiplies it."""
+    batch_tokens: int | None = None
+    """Tokens that go through the model at once; by default what suits the device."""
+    deterministic: bool = False
+    """A text's answer does not depend on its neighbours: float32 and repeatable kernels."""
+
+    def prepared(self) -> dict[str, Any]:
+        """Give what loading a model needs to know, deterministic kernels switched on where asked for."""
+        if self.batch_tokens is not None and self.batch_tokens < 1:
+            raise UsageError(f"--batch-tokens {self.batch_tokens}: expected at least 1")
+        dtype = self.dtype
+        if self.deterministic:
+            import torch
+
+            torch.use_deterministic_algorithms(True)
+            dtype = "float32" if dtype == "auto" else dtype
+        return {"device": self.device, "dtype": dtype, "tokens": self.batch_tokens}
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How results are written."""
+
+    out: str | None = None
+    """File to write, beside and renamed when complete; stdout by default."""
+    resume: bool = False
+    """Go on with the partial file that an interrupted run of the same command left."""
+    on_error: Literal["report", "skip", "fail"] = "report"
+    """What a bad record gives: an error in its place, nothing, or the end of the run."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which model answers."""
+
+    model: str | None = None
+    """Folder of a trained model; the chosen or the embedded one by default."""
+    backbone: str | None = None
+    """Folder or hub name of a plain BERT to use untrained."""
+
+    def __post_init__(self) -> None:
+        """Refuse both at once."""
+        if self.model and self.backbone:
+            raise UsageError("--model and --backbone: a model brings its backbone; give one of them")
+
+
+def flat(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn each dataclass parameter of a command into the flags of its fields.
+
+    Args:
+        function: a command; other parameters stay as they are.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    parameters = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in groups:
+            parameters += [flag(field, groups[name]) for field in rows.describe(groups[name])]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+
+    def command(**values: Any) -> None:  # noqa: ANN401
+        made = {name: built(kind, values) for name, kind in groups.items()}
+        function(**{name: value for name, value in values.items() if name in hints and name not in groups}, **made)
+
+    return signed(command, function.__doc__, parameters)
+
+
+def signed(command: Callable[..., None], doc: str | None, parameters: list[inspect.Parameter]) -> Callable[..., None]:
+    """Give a function the signature that typer reads."""
+    command.__doc__ = doc
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def built(kind: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Make a group from the flags given; what was not given keeps its default."""
+    names = rows.names(kind)
+    return kind(**{name: values[name] for name in names if values.get(name) is not None})
+
+
+def given(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """Pick from the flags those of a group that were given."""
+    return {name: values[name] for name in rows.names(kind) if values.get(name) is not None}
+
+
+def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  # noqa: ANN401
+    """Turn a field into an option; what is not given is none, so that files and methods can decide."""
+    kind = field.type if type(None) in typing.get_args(field.type) else field.type | None
+    name = "--" + field.name.replace("_", "-")
+    default = field.default
+    if default in (None, "", False, dataclasses.MISSING):
+        shown: bool | str = False
+    else:
+        shown = str(default)
+    is_switch = field.type is bool and default is False
+    option = typer.Option(
+        f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
+        help=field.help + note,
+        show_default=shown,
+        rich_help_panel=panel(group),
+    )
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )
+
+
+def panel(group: Any) -> str:  # noqa: ANN401
+    """Name the part of the help that a group's flags stand in: the first sentence of its docstring."""
+    return (inspect.getdoc(group) or group.__name__).split("\n")[0].rstrip(".")
+
+
+FILE = Annotated[
+    str | None, typer.Argument(metavar="[FILE]", help="Input; - or nothing with a pipe is stdin.", show_default=False)
+]

@@ -1,0 +1,135 @@
+"""`nlpk train TASK`: from rows to a model folder."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.resources import files as resources
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+import typer
+
+import nlptasks
+from nlptasks import places, rows
+from nlptasks.errors import UsageError
+
+from . import __version__, console
+from .options import Reading, built, flag, given, signed
+
+Option = typer.Option
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command, with one sub-command for each task."""
+    group = typer.Typer(no_args_is_help=True)
+    app.add_typer(group, name="train", help="Train a model; without data on the task's sample data.")
+    for name in nlptasks.names():
+        group.command(name, help=f"{nlptasks.summary(name)}\n\n{methods_of(nlptasks.form(name))}")(command_for(name))
+
+
+def methods_of(form: ModuleType) -> str:
+    """List a task's methods for the help."""
+    return "Methods: " + "; ".join(f"{name}: {method.summary}" for name, method in form.METHODS.items()) + "."
+
+
+def command_for(task: str) -> Callable[..., None]:
+    """Build a task's command: its settings become flags."""
+    form = nlptasks.form(task)
+    method = Literal[tuple(form.METHODS)]  # type: ignore[misc]
+
+    def parameter(name: str, kind: Any, help: str) -> inspect.Parameter:  # noqa: ANN401
+        annotation = Annotated[kind | None, Option(help=help, show_default=False)]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+    parameters = [
+        parameter("method", method, f"How to train; {next(iter(form.METHODS))} by default."),
+        parameter("train", list[str], "File of training rows, or a hub data set owner/name:split; may be repeated."),
+        parameter("dev", str, "File of labelled rows that choose the best model."),
+        parameter("out", Path, "New folder for the model; one under the user's data folder by default."),
+        parameter("backbone", str, "Folder or hub name of the BERT to start from; the embedded one by default."),
+        parameter("config", Path, "TOML file of settings; flags go before it."),
+        parameter("resume", Path, "Go on with an interrupted run in this folder, with its own settings and data."),
+        parameter("device", str, "auto, cpu, cuda, cuda:1 or mps."),
+        *(flag(field, Reading) for field in rows.describe(Reading)),
+        *(flag(field, form.Settings) for field in rows.describe(form.Settings)),
+    ]
+
+    def command(**values: Any) -> None:  # noqa: ANN401
+        train(task, form, values)
+
+    return signed(command, nlptasks.summary(task), parameters)
+
+
+def train(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
+    """Train, show how it goes, and say where the model went."""
+    from nlptasks.training.run import Training, planned
+
+    device = values["device"] or "auto"
+    if values["resume"]:
+        refuse_others(values)
+        out = values["resume"]
+        training = Training(planned(out), out, device=device, resume=True)
+    else:
+        plan = planned_by_flags(task, form, values)
+        out = values["out"] or places.home() / "runs" / task / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        training = Training(plan, out, device=device)
+    best = training.task.best
+    dtype = str(training.dtype).removeprefix("torch.")
+    console.note(f"{len(training.run.rows):,} rows, {training.run.steps:,} updates, {training.device}, {dtype}")
+    try:
+        console.show_training(training, best)
+    except KeyboardInterrupt:
+        if training.run.step:
+            console.note(f"stopped at update {training.run.step}; go on with: nlpk train {task} --resume {out}")
+        raise
+    scored = ", ".join(f"{name} {value:.4f}" for name, value in training.scores.items())
+    console.note(f"model in {out}" + (f" ({scored})" if scored else ""))
+    console.note(f"to let it answer from now on: nlpk models use {task} {out}")
+
+
+def planned_by_flags(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    """Make the plan of a new run from the flags."""
+    from nlptasks.training.data import Source
+    from nlptasks.training.run import Plan
+    from nlptasks.training.settings import as_plain, resolve
+
+    method = values["method"] or next(iter(form.METHODS))
+    flags = given(form.Settings, values)
+    settings = resolve(form.Settings, form.METHODS[method].defaults, values["config"], flags)
+    reading = built(Reading, values)
+    train_files, dev = values["train"], values["dev"]
+    if not train_files:
+        train_files, dev = [sample(task, form.SAMPLES[method])], dev or sample(task, form.SAMPLE_DEV)
+    return Plan(
+        task=task,
+        method=method,
+        settings=as_plain(settings),
+        train=tuple(Source(absolute(name), reading.format, reading.names(), reading.encoding) for name in train_files),
+        dev=Source(absolute(dev), encoding=reading.encoding) if dev else None,
+        backbone=absolute(values["backbone"]) if values["backbone"] else None,
+        command=shlex.join(["nlpk", *sys.argv[1:]]),
+        version=__version__,
+    )
+
+
+def absolute(name: str) -> str:
+    """Keep a file's name good for a resume from elsewhere; a hub name stays as it is."""
+    return str(Path(name).expanduser().resolve()) if Path(name).expanduser().exists() else name
+
+
+def sample(task: str, name: str) -> str:
+    """Find a file of the sample data that is installed with the package."""
+    return str(resources("nlptasks.samples").joinpath(task, name))
+
+
+def refuse_others(values: Mapping[str, Any]) -> None:
+    """Refuse flags that a resumed run would not obey."""
+    others = [name for name, value in values.items() if value is not None and name not in ("resume", "device")]
+    if others:
+        flags = ", ".join("--" + name.replace("_", "-") for name in others)
+        raise UsageError(f"--resume goes on with the run's own settings; leave out {flags}")

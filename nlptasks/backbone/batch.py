@@ -1,0 +1,131 @@
+"""Rows of tokens put together for the model: batches, groups of one length, and the budget that bounds a pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one length, or padded to one; where no mask is given every token sees every other.
+
+    Attributes:
+        ids: (B, T) int, the tokens.
+        segments: (B, T) int, or none where all are 0.
+        mask: (B, 1, T, S) additive float from `masks`, or none where all rows have one length and read both ways.
+        positions: (B, T) int, or none where they count from 0.
+    """
+
+    ids: Tensor
+    segments: Tensor | None = None
+    mask: Tensor | None = None
+    positions: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """Move every part to a device."""
+        parts = (self.ids, self.segments, self.mask, self.positions)
+        return Batch(*(part if part is None else part.to(device, non_blocking=True) for part in parts))
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[Tensor, Tensor]:
+    """Pad rows to the longest.
+
+    Returns:
+        The ids (B, T) int, and what is kept, (B, T) bool, False where padded.
+    """
+    length = max(map(len, rows))
+    ids = torch.tensor([[*row, *[pad] * (length - len(row))] for row in rows])
+    lengths = torch.tensor([len(row) for row in rows])
+    return ids, torch.arange(length) < lengths.unsqueeze(1)
+
+
+def by_length(rows: Sequence[Sequence[int]]) -> tuple[list[Batch], list[int]]:
+    """Group rows of exactly one length, which need neither padding nor a mask.
+
+    Returns:
+        The groups, shortest first, and for each row of the groups laid end to end its place in `rows`.
+    """
+    order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+    groups = [
+        Batch(torch.tensor([rows[place] for place in places]))
+        for _, places in groupby(order, key=lambda place: len(rows[place]))
+    ]
+    return groups, order
+
+
+def restored(answers: Tensor, order: Sequence[int]) -> Tensor:
+    """Put the rows of `by_length`'s groups back into the order they came in.
+
+    Args:
+        answers: (B, ...), a row for each place in `order`.
+        order: the places.
+    """
+    places = torch.tensor(order, device=answers.device)
+    return torch.empty_like(answers).index_copy_(0, places, answers)
+
+
+class Budget:
+    """How many tokens go through the model at once; halves itself where memory runs out."""
+
+    def __init__(self, tokens: int) -> None:
+        """Start from `tokens`, at least 1."""
+        self.tokens = tokens
+
+    def cut(self, sizes: Sequence[int]) -> Iterator[list[int]]:
+        """Cut places, ordered by size, into passes of at most `tokens`; one large row is a pass of its own.
+
+        Args:
+            sizes: tokens of each row.
+        """
+        current: list[int] = []
+        total = 0
+        for place in sorted(range(len(sizes)), key=sizes.__getitem__):
+            if current and total + sizes[place] > self.tokens:
+                yield current
+                current, total = [], 0
+            current.append(place)
+            total += sizes[place]
+        if current:
+            yield current
+
+    def run(self, rows: Sequence[T], size: Callable[[T], int], compute: Callable[[list[T]], Sequence[R]]) -> list[R]:
+        """Compute all rows, in passes within the budget, and give the answers in the order of the rows.
+
+        Out of memory halves the budget and goes on with what is left; a single row that does not fit is an error.
+        """
+        answers: dict[int, R] = {}
+        while len(answers) < len(rows):
+            left = [place for place in range(len(rows)) if place not in answers]
+            for chosen in self.cut([size(rows[place]) for place in left]):
+                places = [left[index] for index in chosen]
+                try:
+                    answers.update(zip(places, compute([rows[place] for place in places]), strict=True))
+                except (torch.OutOfMemoryError, RuntimeError) as error:
+                    if len(places) == 1 or not is_out_of_memory(error):
+                        raise
+                    self.halve(sum(size(rows[place]) for place in places))
+                    break
+        return [answers[place] for place in range(len(rows))]
+
+    def halve(self, tokens: int) -> None:
+        """Halve the budget, counted from the pass that did not fit."""
+        self.tokens = max(1, min(self.tokens, tokens) // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        logger.info("out of memory: going on with %d tokens at once", self.tokens)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell running out of memory from other failures; a CPU's allocator says it in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

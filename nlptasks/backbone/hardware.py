@@ -1,0 +1,61 @@
+"""Which device computes, and in which number format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from nlptasks.errors import UsageError
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
+
+
+def device(name: str = "auto") -> torch.device:
+    """Choose the device: as named, or the first there is of CUDA, Apple's MPS and the CPU.
+
+    Raises:
+        UsageError: the device named is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        chosen = torch.device(name)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {name}: not on this machine; use auto, cpu, cuda, cuda:1 or mps") from error
+    return chosen
+
+
+def dtype(name: str, chosen: torch.device) -> tuple[torch.dtype, str]:
+    """Choose the number format and say why.
+
+    Args:
+        name: auto, float32, bf16 or float16; auto takes bf16 where the hardware multiplies it, else float32.
+        chosen: the device.
+
+    Raises:
+        UsageError: no such format.
+    """
+    if name != "auto":
+        if name not in DTYPES:
+            raise UsageError(f"--dtype {name}: no such number format; use auto, {', '.join(DTYPES)}")
+        return DTYPES[name], "asked for"
+    if chosen.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return torch.bfloat16, "the GPU multiplies bf16"
+        return torch.float32, "the GPU does not multiply bf16"
+    if chosen.type == "cpu" and (unit := bf16_unit()):
+        return torch.bfloat16, f"the CPU multiplies bf16 ({unit})"
+    return torch.float32, f"the {chosen.type} does not multiply bf16 fast"
+
+
+def bf16_unit() -> str | None:
+    """Name the CPU's unit for bf16 products, AMX or AVX512-BF16, or none."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore").split())
+    except OSError:
+        return None
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return None
+    return "AMX" if "amx_bf16" in flags else "AVX512-BF16" if "avx512_bf16" in flags else None

@@ -1,0 +1,609 @@
+"""Opening and parsing: compression, encodings, JSON lines, TSV, CSV, plain text; with `file:line` in every complaint.
+
+The file is longer than most because a stream goes through all of it: bytes as they arrive -> decompressed -> lines of
+text -> records. Each stage is a generator that hands on what is there, so a pipe is answered line by line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import hashlib
+import io
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from encodings.aliases import aliases as ALIASES
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from nlptasks.errors import InputError, RecordError
+
+FORMATS = ("jsonl", "tsv", "csv", "text")
+EXTENSIONS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv", ".txt": "text"}
+MAGIC = {
+    b"\x1f\x8b\x08": ".gz",
+    b"\xfd7zXZ\x00": ".xz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    # "BZh9" alone could open a text: the start of a first block, or of the end of an empty file, could not.
+    **{b"BZh%d" % level + start: ".bz2" for level in range(1, 10) for start in (b"1AY&SY", b"\x17rE8P\x90")},
+}
+MARKS = {  # byte order marks; UTF-32's begins with UTF-16's, so it comes first
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+# How many of the lines that are not ASCII must decode. A few damaged lines do not change what the rest is: text in
+# another encoding is hardly ever valid UTF-8, but often enough valid GB18030.
+SHARES = {"utf-8": 0.5, "gb18030": 0.9}
+# What an encoding is read as: a mark is removed from any first line, and text called GB2312 is seldom only that.
+WIDER = {"utf-8-sig": "utf-8", "gb2312": "gb18030", "gbk": "gb18030"}
+PIECE = 1 << 14  # bytes; as compressed input so few that a thousandfold expansion still fits into memory
+SAMPLE = 1 << 20
+
+log = logging.getLogger(__name__)
+
+_Line = tuple[int, str, str | None]  # number, text without its end, problem
+_Cells = tuple[int, list[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file or stream, or what stands in the way of using it."""
+
+    source: str
+    """File name as given, or `stdin`."""
+    line: int
+    """Where the record starts, from 1, in the decompressed stream."""
+    fields: dict[str, Any]
+    """The record's own keys; empty where it could not be parsed."""
+    problem: str | None = None
+    """One sentence where the record cannot be used."""
+
+    @property
+    def place(self) -> str:
+        """Say where the record stands, as `file:line`."""
+        return f"{self.source}:{self.line}"
+
+
+def read_records(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    columns: Sequence[str] | None = None,
+    names: Sequence[str] = ("text",),
+    encoding: str | None = None,
+) -> Iterator[Record]:
+    """Read a file, compressed or not, one record per line (CSV: per row); `-` is stdin.
+
+    The file is opened at once, so that a wrong name is known before a model is loaded.
+
+    Args:
+        source: file name, or `-`.
+        format: one of FORMATS; by default told by the extension, else by the first line that is not blank.
+        columns: column names of a TSV or CSV file without a header.
+        names: fields the caller knows, main field first: they tell a header from a row, name columns that have no
+            name, and the first of them is the field of plain text.
+        encoding: by default UTF-8 or GB18030, whichever fits the first MiB, or what a byte order mark says.
+
+    Raises:
+        InputError: the file cannot be opened or read, is binary or cut off, or an option is not known.
+    """
+    _check_options(format, columns, encoding)
+    stream = open_bytes(source)
+    name = "stdin" if str(source) == "-" else str(source)
+    records = read_stream(stream, source=name, format=format, columns=columns, names=names, encoding=encoding)
+    return _closing(stream, records)
+
+
+def read_stream(
+    handle: BinaryIO,
+    *,
+    source: str = "stdin",
+    format: str | None = None,
+    columns: Sequence[str] | None = None,
+    names: Sequence[str] = ("text",),
+    encoding: str | None = None,
+) -> Iterator[Record]:
+    """Read records from an open stream of uncompressed bytes, each as soon as its line is there.
+
+    The options are those of `read_records`; `source` is the name for complaints, and its extension tells the format.
+    The stream is not closed.
+    """
+    _check_options(format, columns, encoding)
+    lines = _lines(handle, source, encoding)
+    return _records(lines, source, format or EXTENSIONS.get(_extension(source)), columns or None, names)
+
+
+def open_bytes(source: str | Path) -> BinaryIO:
+    """Open a file, or stdin for `-`, and decompress it if its first bytes are those of .gz, .xz, .zst or .bz2.
+
+    Closing the stream leaves stdin open.
+
+    Raises:
+        InputError: there is no such file, it is a folder or may not be read; on reading, damaged compressed data.
+    """
+    if str(source) == "-":
+        if sys.stdin is None:
+            raise InputError("stdin: it is closed; name a file instead of -")
+        return _stream(_decompressed(sys.stdin.buffer, "stdin"), sys.stdin.buffer)
+    try:
+        handle = open(source, "rb")  # noqa: SIM115 - the stream that is returned closes it
+    except (OSError, ValueError) as error:
+        raise _cannot_open(Path(source), error) from error
+    return _stream(_decompressed(handle, str(source)), handle, closes=True)
+
+
+def fingerprint(path: str | Path) -> str:
+    """Compute the SHA-256 of a file's bytes as they are on disk, in hexadecimal.
+
+    Raises:
+        InputError: the file cannot be opened.
+    """
+    try:
+        with open(path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        raise _cannot_open(Path(path), error) from error
+
+
+def part_of(path: str | Path) -> Path:
+    """Name the partial file that `write_beside` fills before it becomes `path`."""
+    target = Path(os.path.realpath(path))  # a link stays a link, and its target is replaced
+    return target.with_name(target.name + ".part")
+
+
+@contextmanager
+def write_beside(path: str | Path, *, keep: bool = False, resume: bool = False) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name only when it is complete.
+
+    What is written goes to `<name>.part`, which is renamed when the block ends well. A device or a pipe, as
+    /dev/stdout, cannot be renamed over and is written directly.
+
+    Args:
+        path: the file to make or replace.
+        keep: leave the partial file there when the block fails, so that a later call can resume it.
+        resume: go on with the partial file, if there is one: the stream stands at its end and may be read, moved and
+            truncated.
+
+    Raises:
+        InputError: the file cannot be written there.
+    """
+    path, part = Path(path), part_of(path)
+    if os.path.isdir(path):  # unlike Path.is_dir, no error where a folder may not be looked into
+        raise InputError(f"{path}: this is a folder; name a file in it to write to")
+    if os.path.exists(path) and not os.path.isfile(path):
+        with _open_to_write(path, path, "wb") as handle:
+            yield handle
+        return
+    handle = _open_to_write(part, path, "r+b" if resume and os.path.exists(part) else "w+b")
+    try:
+        with handle:
+            handle.seek(0, os.SEEK_END)
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(part, part.with_suffix(""))
+    except BaseException:
+        if not keep:
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _open_to_write(path: Path, meant: Path, mode: str) -> BinaryIO:
+    try:
+        return open(path, mode)  # type: ignore[return-value]  # the mode is always a binary one
+    except OSError as error:
+        raise InputError(f"{meant}: this file cannot be written ({error.strerror}); choose another place") from error
+
+
+def _cannot_open(path: Path, error: OSError | ValueError) -> InputError:
+    """Say why a file cannot be opened, and what to do about it."""
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: this is a folder; name a file in it")
+    if isinstance(error, PermissionError):
+        return InputError(f"{path}: you have no permission to read this file; ask its owner, or chmod +r it")
+    if not isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: cannot be opened ({error}); check the name")
+    if not path.parent.is_dir():
+        return InputError(f"{path}: there is no folder {path.parent}; check the path")
+    with suppress(OSError):
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1)
+        if near:
+            return InputError(f"{path}: there is no such file; did you mean {path.with_name(near[0])}?")
+    return InputError(f"{path}: there is no such file in {path.parent.resolve()}; check the name")
+
+
+def _check_options(format: str | None, columns: Sequence[str] | None, encoding: str | None) -> None:
+    if format is not None and format not in FORMATS:
+        raise InputError(f"unknown format {format!r}; choose one of {', '.join(FORMATS)}")
+    _check_unique(columns or (), "--columns")
+    try:
+        "\n".encode(encoding or "utf-8")
+    except LookupError as error:
+        near = difflib.get_close_matches(str(encoding).lower(), {*ALIASES, *ALIASES.values()}, n=1)
+        hint = f"did you mean {near[0]}?" if near else "utf-8, gb18030 and utf-16 are some that are known"
+        raise InputError(f"unknown encoding {encoding!r}; {hint}") from error
+
+
+def _check_unique(columns: Sequence[str], place: str) -> None:
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise InputError(f"{place}: the column {twice!r} is there twice; give each column a name of its own")
+
+
+def _extension(name: str) -> str:
+    """Find the extension that tells a format, in lower case, below that of a compression."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in MAGIC.values() else path.suffix
+
+
+def _closing(handle: BinaryIO, records: Iterator[Record]) -> Iterator[Record]:
+    with closing(handle):
+        yield from records
+
+
+# Bytes
+
+
+class _Pieces(io.RawIOBase):
+    """A stream over pieces made on demand: a read gives what is there, and an error comes up at every further read."""
+
+    def __init__(self, pieces: Iterator[bytes], below: BinaryIO, closes: bool) -> None:
+        self._pieces, self._below, self._closes = pieces, below, closes
+        self._left = memoryview(b"")
+        self._error: InputError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._below.fileno()
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - the type of a buffer has a name only from Python 3.12 on
+        while not self._left:
+            if (piece := self._next()) is None:
+                return 0
+            self._left = memoryview(piece)
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+    def _next(self) -> bytes | None:
+        if self._error:
+            raise self._error
+        try:
+            return next(self._pieces, None)
+        except InputError as error:
+            self._error = error
+            raise
+
+    def close(self) -> None:
+        if self._closes:
+            self._below.close()
+        super().close()
+
+
+def _stream(pieces: Iterator[bytes], below: BinaryIO, closes: bool = False) -> io.BufferedReader:
+    return io.BufferedReader(_Pieces(pieces, below, closes), PIECE)
+
+
+def _arriving(handle: BinaryIO, source: str) -> Iterator[bytes]:
+    """Yield what a stream has to give, without waiting for a piece to be full."""
+    read = getattr(handle, "read1", handle.read)  # an unbuffered stream reads once by itself
+    while True:
+        try:
+            piece: bytes = read(PIECE)
+        except OSError as error:
+            raise InputError(f"{source}: check the file or its disk: reading failed ({error.strerror})") from error
+        if not piece:
+            return
+        yield piece
+
+
+def _decompressed(handle: BinaryIO, source: str) -> Iterator[bytes]:
+    """Tell by the first bytes, and no more of them than needed, whether a stream is compressed."""
+    pieces, start = _arriving(handle, source), b""
+    while any(magic.startswith(start) and magic != start for magic in MAGIC) and (piece := next(pieces, b"")):
+        start += piece
+    kind = next((kind for magic, kind in MAGIC.items() if start.startswith(magic)), None)
+    pieces = chain([start], pieces)
+    yield from pieces if kind is None else _members(pieces, kind, source)
+
+
+def _members(pieces: Iterable[bytes], kind: str, source: str) -> Iterator[bytes]:
+    """Decompress members one after another; zero bytes may pad them."""
+    start, failures = _decompressor(kind)
+    member = None
+    for piece in pieces:
+        data = piece
+        while data := data if member else data.lstrip(b"\0"):
+            member = member or start()
+            try:
+                yielded = member.decompress(data)
+            except failures as error:
+                raise InputError(f"{source}: get the file again: its {kind} data is damaged") from error
+            yield yielded
+            data, member = (member.unused_data, None) if member.eof else (b"", member)
+    if member:
+        raise InputError(f"{source}: get the file again: its {kind} data is cut off")
+
+
+def _decompressor(kind: str) -> tuple[Callable[[], Any], tuple[type[Exception], ...]]:
+    """Give what makes a decompressor for one member, and the errors it knows; each library is loaded when needed."""
+    if kind == ".gz":
+        import zlib
+
+        return partial(zlib.decompressobj, wbits=31), (zlib.error,)
+    if kind == ".xz":
+        import lzma
+
+        return lzma.LZMADecompressor, (lzma.LZMAError,)
+    if kind == ".bz2":
+        import bz2
+
+        return bz2.BZ2Decompressor, (OSError, ValueError)
+    import zstandard
+
+    return zstandard.ZstdDecompressor().decompressobj, (zstandard.ZstdError,)
+
+
+# Lines
+
+
+def _lines(handle: BinaryIO, source: str, encoding: str | None) -> Iterator[_Line]:
+    """Decode a stream line by line; a line ends with LF or CRLF and nothing else."""
+    head = b"" if encoding else _head(handle, source)
+    decode = _Decoder(source, encoding, head)
+    stream = _stream(chain([head], _arriving(handle, source)), handle)
+    if "\n".encode(decode.encoding) != b"\n":
+        stream = _stream(_as_utf8(stream, decode.encoding, source), handle)
+        decode = _Decoder(source, "utf-8", b"")
+    number = 0
+    try:
+        for number, raw in enumerate(stream, 1):
+            text, problem = decode(raw.removesuffix(b"\n").removesuffix(b"\r"))
+            yield number, text.removeprefix("\ufeff") if number == 1 else text, problem
+    except InputError as error:
+        raise InputError(f"{error} after line {number}") from error
+
+
+def _head(handle: BinaryIO, source: str) -> bytes:
+    """Read the sample by which an encoding is told: of a file the first MiB, of a pipe what is there, a line at least.
+
+    An error on the way is left to whoever reads on.
+    """
+    patient, head = _is_file(handle), bytearray()
+    with suppress(InputError):
+        for piece in _arriving(handle, source):
+            head += piece
+            if len(head) >= SAMPLE or (b"\n" in piece and not patient):
+                break
+    return bytes(head)
+
+
+def _is_file(handle: BinaryIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
+    except OSError:  # no file descriptor: bytes in memory
+        return handle.seekable()
+
+
+def _as_utf8(handle: BinaryIO, encoding: str, source: str) -> Iterator[bytes]:
+    """Turn an encoding whose line end is not the byte of LF into one where it is."""
+    # Half a surrogate pair passes here and spoils only its own line later, where UTF-8 refuses it.
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    for piece in chain(_arriving(handle, source), [b""]):
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{source}: give the right --encoding: this is not {encoding.upper()} text") from error
+        yield text.encode("utf-8", "surrogatepass")
+
+
+class _Decoder:
+    """Decodes lines; while all of them were ASCII, the first one that is not settles the encoding."""
+
+    def __init__(self, source: str, encoding: str | None, head: bytes) -> None:
+        self._source = source
+        name = codecs.lookup(encoding).name if encoding else self._detect(head)
+        self.encoding = WIDER.get(name, name)
+        self._settled = encoding is not None or not _whole_lines(head).isascii()
+
+    def __call__(self, raw: bytes) -> tuple[str, str | None]:
+        """Decode a line, and say what is wrong with it."""
+        try:
+            text = raw.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            return self._undecoded(raw, error)
+        self._settled = self._settled or not raw.isascii()
+        return text, None
+
+    def _undecoded(self, raw: bytes, error: UnicodeDecodeError) -> tuple[str, str | None]:
+        if not self._settled:
+            with suppress(UnicodeDecodeError):
+                text = raw.decode("gb18030")
+                self._settled, self.encoding = True, self._chosen("gb18030")
+                return text, None
+        problem = f"byte {error.start + 1} is not {self.encoding.upper()} text; --encoding names another encoding"
+        return raw.decode(self.encoding, "replace"), problem
+
+    def _detect(self, head: bytes) -> str:
+        for mark, encoding in MARKS.items():
+            if head.startswith(mark):
+                return self._chosen(encoding)
+        if b"\0" in head:
+            hint = "if it is UTF-16 without a byte order mark, give --encoding utf-16-le"
+            raise InputError(f"{self._source}: this is a binary file, expected text; {hint}")
+        for encoding, least in SHARES.items():
+            if _share(_whole_lines(head), encoding) >= least:
+                return self._chosen(encoding)
+        raise InputError(f"{self._source}: the text is neither UTF-8 nor GB18030; name its encoding with --encoding")
+
+    def _chosen(self, encoding: str) -> str:
+        if encoding != "utf-8":
+            log.info("%s: read as %s; --encoding overrides", self._source, encoding.upper())
+        return encoding
+
+
+def _whole_lines(sample: bytes) -> bytes:
+    """Cut what follows the last line end: half a character there would be taken for a start of another encoding's."""
+    return sample[: sample.rfind(b"\n") + 1] or sample
+
+
+def _share(sample: bytes, encoding: str) -> float:
+    """Measure which share of the lines that are not ASCII decode: 1 if all do, but for a character cut at the end."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(sample)
+        return 1.0
+    except UnicodeDecodeError:
+        lines = [line for line in sample.split(b"\n") if not line.isascii()]
+    decoded = 0
+    for line in lines:
+        with suppress(UnicodeDecodeError):
+            line.decode(encoding)
+            decoded += 1
+    return decoded / len(lines)
+
+
+# Records
+
+
+def _records(
+    lines: Iterator[_Line], source: str, format: str | None, columns: Sequence[str] | None, names: Sequence[str]
+) -> Iterator[Record]:
+    if format is None:
+        format, lines = _sniffed(lines, source, tabs=columns is not None or len(names) > 1)
+    if format == "jsonl":
+        yield from _parsed(lines, source, _json_object)
+    elif format == "text":
+        yield from _parsed(lines, source, lambda text: {names[0]: text})
+    elif format == "csv":
+        yield from _table(_csv_rows(lines), source, columns, names)
+    else:
+        rows = ((number, text.split("\t"), problem) for number, text, problem in lines)
+        yield from _table(rows, source, columns, names)
+
+
+def _sniffed(lines: Iterator[_Line], source: str, tabs: bool) -> tuple[str, Iterator[_Line]]:
+    """Tell the format by the first line that is not blank; give back the lines with those that were looked at."""
+    seen: list[_Line] = []
+    text = ""
+    while not text and (line := next(lines, None)):
+        seen.append(line)
+        text = line[1].strip()
+    lines = chain(seen, lines)
+    if text.startswith("{") and text.endswith("}"):
+        return "jsonl", lines
+    if text and _extension(source) == ".json":
+        raise InputError(f"{source}: expected one JSON object per line; convert it with jq -c (an array: jq -c '.[]')")
+    return ("tsv" if tabs and "\t" in text else "text"), lines
+
+
+def _parsed(lines: Iterable[_Line], source: str, fields: Callable[[str], dict[str, Any]]) -> Iterator[Record]:
+    for number, text, problem in lines:
+        if problem is None and (not text or text.isspace()):
+            problem = "blank line"
+        if problem is not None:
+            yield Record(source, number, {}, problem)
+            continue
+        try:
+            record = Record(source, number, fields(text))
+        except RecordError as error:
+            record = Record(source, number, {}, str(error))
+        yield record
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """Parse a line of JSON, keeping what orjson refuses or rounds: lone surrogates, NaN, integers beyond 64 bits.
+
+    Raises:
+        RecordError: it is not JSON, or not an object.
+    """
+    try:
+        try:
+            value = orjson.loads(text)
+            exact = not _may_be_rounded(value)
+        except orjson.JSONDecodeError:
+            exact = False
+        if not exact:
+            value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"invalid JSON at character {error.pos + 1}: {error.msg}") from error
+    except (RecursionError, ValueError) as error:
+        raise RecordError(f"JSON nested too deeply or with too long a number: {error}") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"expected a JSON object, found {text if len(text) < 40 else text[:40] + '…'}")
+    return value
+
+
+def _may_be_rounded(value: object) -> bool:
+    if isinstance(value, float):
+        return abs(value) >= 2**63
+    if isinstance(value, dict):
+        return any(map(_may_be_rounded, value.values()))
+    return isinstance(value, list) and any(map(_may_be_rounded, value))
+
+
+def _csv_rows(lines: Iterator[_Line]) -> Iterator[_Cells]:
+    """Split lines into rows; a row is numbered by its first line."""
+    csv.field_size_limit(2**31 - 1)  # one limit for the whole process; the default refuses long texts
+    taken: list[_Line] = []
+
+    def texts() -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line[1] + "\n"
+
+    rows = csv.reader(texts(), strict=True)
+    while True:
+        cells: list[str] = []
+        problem = None
+        taken.clear()
+        try:
+            cells = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = f"invalid CSV: {error}"
+        yield taken[0][0], cells, next((line[2] for line in taken if line[2]), problem)
+
+
+def _table(
+    rows: Iterable[_Cells], source: str, columns: Sequence[str] | None, names: Sequence[str]
+) -> Iterator[Record]:
+    """Name the cells of rows by `columns`, by a header, or by `names` in order."""
+    header = columns
+    first = True
+    for number, cells, problem in rows:
+        if problem is None and all(not cell or cell.isspace() for cell in cells):
+            problem = "blank line"
+        if problem is None and first:
+            first = False
+            stripped = [cell.strip() for cell in cells]
+            if columns is None and not set(names).isdisjoint(stripped):
+                _check_unique(stripped, f"{source}:{number}")
+                header = stripped
+                continue
+            if columns is not None and cells == list(columns):
+                continue
+        if problem is None and header is not None and len(cells) != len(header):
+            problem = f"found {_count(cells)}, expected {len(header)} ({', '.join(header)})"
+        named = header or [*names, *(f"column_{at + 1}" for at in range(len(names), len(cells)))]
+        yield Record(source, number, {} if problem else dict(zip(named, cells, strict=False)), problem)
+
+
+def _count(cells: Sequence[str]) -> str:
+    return f"{len(cells)} column{'s' if len(cells) > 1 else ''}"

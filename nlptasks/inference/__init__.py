@@ -1,0 +1,1 @@
+"""Asking a model: rows in, answers out, in order."""

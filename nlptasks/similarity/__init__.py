@@ -1,0 +1,1 @@
+"""Sentence embedding and similarity: SimCSE, CoSENT, BERT-whitening."""

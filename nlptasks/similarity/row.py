@@ -1,0 +1,199 @@
+"""What similarity reads, and what it can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from nlptasks import rows
+from nlptasks.errors import RecordError
+from nlptasks.training.settings import Method, TrainingSettings
+
+POOLINGS = ("cls", "pooler", "last-avg", "first-last-avg")
+Pooling = Literal["cls", "pooler", "last-avg", "first-last-avg"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Two sentences to compare."""
+
+    a: str
+    """The first sentence."""
+    b: str
+    """The second sentence."""
+    score: float | None = None
+    """How similar they are, on any scale; needed to train and to score only."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Two sentences and how similar they are."""
+
+    a: str
+    """The first sentence."""
+    b: str
+    """The second sentence."""
+    score: float
+    """How similar they are, on any scale."""
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """One sentence, or the two of a pair, to learn from without a label."""
+
+    text: str | None = None
+    """A sentence."""
+    a: str | None = None
+    """The first sentence of a pair."""
+    b: str | None = None
+    """The second sentence of a pair."""
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """A sentence, one that means the same, and perhaps one that does not."""
+
+    text: str
+    """The anchor."""
+    positive: str
+    """A sentence of the same meaning."""
+    negative: str | None = None
+    """A sentence of another meaning, best one that looks alike."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What asking can be told."""
+
+    pooling: Pooling | None = None
+    """How hidden states become one vector; the model's own by default."""
+    limit: int | None = None
+    """Tokens of a sentence that are read; as many as the model can by default."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is compared while scoring."""
+
+    sweep: bool = False
+    """Score every pooling, raw and whitened on the sentences of the file."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What vectors are made."""
+
+    field: str = "text"
+    """Field that holds the text, in JSON lines and tables."""
+    whiten: bool = False
+    """Fit a whitening on the input, then apply it."""
+    dims: int | None = None
+    """Keep the first K dimensions; all by default."""
+    whiten_beta: float = 1.0
+    """Share of the mean that the whitening takes away."""
+    whiten_gamma: float = 1.0
+    """Strength of the whitening: 1 makes all directions equal, 0 only turns them."""
+    save_whitening: str | None = None
+    """With --whiten: keep the whitening in this file, to use it again."""
+    whitening: str | None = None
+    """Apply the whitening in this file."""
+    normalize: bool = True
+    """Scale each vector to length 1."""
+    store: Literal["float32", "float16"] = "float32"
+    """Number format in .npy files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TrainingSettings):
+    """What training can be told."""
+
+    pooling: Pooling = "last-avg"
+    """How hidden states become one vector."""
+    limit: int = 64
+    """Tokens of a sentence that are read while training."""
+    loss: Literal["infonce", "flatnce"] = "infonce"
+    """The contrastive loss of the simcse methods."""
+    temperature: float = 0.05
+    """What cosines are divided by in the contrastive losses."""
+    scale: float = 20.0
+    """What differences of cosines are multiplied by in CoSENT."""
+    hidden_dropout: float | None = None
+    """Dropout of the hidden states while training; the backbone's own by default."""
+    max_rows: int | None = None
+    """Train on this many rows, drawn by the seed; all by default."""
+    whiten: bool = False
+    """Fit a whitening on the training sentences at the end and keep it in the model."""
+    dims: int | None = None
+    """Dimensions that the whitening keeps; all by default."""
+    whiten_beta: float = 1.0
+    """Share of the mean that the whitening takes away."""
+    whiten_gamma: float = 1.0
+    """Strength of the whitening: 1 makes all directions equal, 0 only turns them."""
+
+
+METHODS = {
+    "simcse": Method(
+        "unsupervised: a sentence read twice under dropout is its own twin (kexue.fm/archives/8348)",
+        Sentences,
+        {"hidden_dropout": 0.3},
+    ),
+    "cosent": Method(
+        "supervised: cosines in the order of the scores (kexue.fm/archives/8847)",
+        Scored,
+        {"learning_rate": 2e-5, "epochs": 3.0},
+    ),
+    "supervised-simcse": Method(
+        "supervised: anchor and positive against the other rows and the negatives (arXiv 2104.08821)",
+        Triplet,
+        {"learning_rate": 2e-5, "epochs": 3.0},
+    ),
+    "whitening": Method(
+        "no training: a whitening fitted on the sentences and kept in the model (kexue.fm/archives/8069)",
+        Sentences,
+        {"steps": 0, "whiten": True},
+    ),
+}
+
+#: Columns of a table without a header, for each method's training file, for dev files and for asking.
+COLUMNS = {
+    "simcse": ("text", "b", "score"),
+    "whitening": ("text", "b", "score"),
+    "cosent": ("a", "b", "score"),
+    "supervised-simcse": ("text", "positive", "negative"),
+}
+COLUMNS_ASKED = ("a", "b", "score")
+#: Fields that only training and scoring need.
+REFERENCES = ("score",)
+SAMPLES = {
+    "simcse": "sentences.txt",
+    "whitening": "sentences.txt",
+    "cosent": "pairs.tsv",
+    "supervised-simcse": "triplets.jsonl",
+}
+SAMPLE_DEV = "dev.tsv"
+#: Names that other collections give to the same fields.
+ALIASES = {"anchor": "text", "sentence": "text", "sentence1": "a", "sentence2": "b", "label": "score"}
+
+
+def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Turn one training record into rows to learn from.
+
+    Args:
+        method: of METHODS.
+        fields: the record's own.
+
+    Returns:
+        One row; for the unsupervised methods one for each sentence of the record.
+
+    Raises:
+        RecordError: the record cannot be used.
+    """
+    known = {ALIASES.get(name, name): value for name, value in fields.items()}
+    row = rows.parse(METHODS[method].row, known)
+    if not isinstance(row, Sentences):
+        return [asdict(row)]
+    texts = [text for text in (row.text, row.a, row.b) if text]
+    if not texts:
+        raise RecordError(f"no sentence: expected a field text, or a and b; found {', '.join(fields) or 'none'}")
+    return [{"text": text} for text in texts]

@@ -1,0 +1,311 @@
+"""Similarity as a task: its losses, its scores, and how its model is put together and loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nlptasks.backbone import hardware, weights
+from nlptasks.backbone.batch import Budget, by_length
+from nlptasks.backbone.losses import contrastive_scores, cosent, flat_nce, info_nce, twin_scores
+from nlptasks.backbone.text import Text
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.similarity import whitening
+from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
+from nlptasks.similarity.row import Options, Row, Settings, Sweep
+from nlptasks.task import Work
+from nlptasks.training.checkpoint import Checkpoint
+from nlptasks.training.metrics import pearson, spearman
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+DEFAULT_POOLING = "last-avg"
+LOSSES = {"infonce": info_nce, "flatnce": flat_nce}
+#: Tokens of one pass: on a CPU what stays in its cache, on a GPU enough to fill it.
+TOKENS = {"cpu": 2048, "cuda": 131072, "mps": 16384}
+
+
+class Task:
+    """One training method of similarity with its settings."""
+
+    name = "similarity"
+    best = "spearman"
+
+    def __init__(self, method: str, settings: Settings, text: Text) -> None:
+        """Keep the method, its settings and the tokenizer."""
+        self.method, self.settings, self.text = method, settings, text
+
+    def scaled(self, rows: Dataset) -> Dataset:
+        """Bring the scores of a file to 0 … 1 by its largest, so that files with other scales can be mixed."""
+        if self.method != "cosent":
+            return rows
+        most = max(rows["score"]) or 1.0
+        scores = [score / most for score in rows["score"]]
+        return rows.remove_columns("score").add_column("score", scores)
+
+    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Draw the rows to train on, where fewer than all are asked for."""
+        most = self.settings.max_rows
+        if most is None or most >= len(rows):
+            return rows
+        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
+
+    def model(self, backbone: Backbone) -> SentenceEncoder:
+        """Put the pooling and, where the checkpoint has them, pooler and whitening on a backbone."""
+        if self.settings.hidden_dropout is not None:
+            for module in backbone.bert.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = self.settings.hidden_dropout
+        return assembled(backbone, self.settings.pooling)
+
+    def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
+        """Encode rows: twins for simcse, a then b for cosent, anchors, positives, negatives for triplets."""
+        targets = None
+        if self.method == "simcse":
+            texts = [row["text"] for row in rows for _ in range(2)]
+        elif self.method == "cosent":
+            texts = [row["a"] for row in rows] + [row["b"] for row in rows]
+            targets = torch.tensor([row["score"] for row in rows])
+        else:
+            texts = [row["text"] for row in rows] + [row["positive"] for row in rows]
+            texts += [row["negative"] for row in rows if row["negative"]]
+            targets = torch.tensor(len(rows))
+        examples = self.text.encode(texts, self.settings.limit)
+        groups, order = by_length(examples)
+        return Work(groups, torch.tensor(order), targets, sum(map(len, examples)))
+
+    def loss(self, model: SentenceEncoder, work: Work) -> Tensor:
+        """Compute the method's loss of one pass."""
+        pooled = model(work.groups)
+        vectors = torch.empty_like(pooled).index_copy(0, work.order, pooled)
+        loss, temperature = LOSSES[self.settings.loss], self.settings.temperature
+        if self.method == "simcse":
+            return loss(*twin_scores(vectors, temperature=temperature))
+        if work.targets is None:
+            raise ValueError("supervised methods need targets")
+        if self.method == "cosent":
+            count = len(work.targets)
+            return cosent(cosines(vectors[:count], vectors[count:]), work.targets, scale=self.settings.scale)
+        count = int(work.targets)
+        anchors, positives, negatives = vectors[:count], vectors[count : 2 * count], vectors[2 * count :]
+        others = negatives if len(negatives) else None
+        return loss(*contrastive_scores(anchors, positives, others, temperature=temperature))
+
+    def finish(self, model: SentenceEncoder, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
+        """Fit the whitening on the training sentences, where it is asked for."""
+        if not self.settings.whiten:
+            return False
+        settings = self.settings
+        moments = whitening.Moments(model.bert.config.hidden_size)
+        model.whitening = None
+        for block in embedder(model, self.text, budget, limit=settings.limit).embed(sentences(rows)):
+            moments.update(block)
+        fitted = whitening.fit(
+            moments, dims=settings.dims, beta=settings.whiten_beta, gamma=settings.whiten_gamma, pooling=model.pooling
+        )
+        model.whitening = affine(fitted)
+        return True
+
+    def score(self, model: SentenceEncoder, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
+        """Correlate cosines with the references."""
+        comparer = Comparer(embedder(model, self.text, budget, limit=self.settings.limit))
+        answers = comparer.cosines([(row.a, row.b) for row in rows])
+        return correlations(answers, [row.score for row in rows])
+
+    def rest(self, model: SentenceEncoder) -> dict[str, Tensor]:
+        """Name the weights beside the encoder's."""
+        parts = {"bert.pooler.dense": model.pooler, "whitening": model.whitening}
+        return {
+            f"{name}.{kind}": tensor.detach()
+            for name, layer in parts.items()
+            if layer is not None
+            for kind, tensor in (("weight", layer.weight), ("bias", layer.bias))
+        }
+
+
+def sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Give every sentence of training rows."""
+    for row in rows:
+        for name in ("text", "a", "b", "positive", "negative"):
+            if isinstance(value := row.get(name), str):
+                yield value
+
+
+def assembled(backbone: Backbone, pooling: str) -> SentenceEncoder:
+    """Build a model from a backbone and the weights beside its encoder."""
+    rest = {weights.canonical(name): tensor for name, tensor in backbone.rest.items()}
+    return SentenceEncoder(
+        backbone.bert, pooling, pooler=layer(rest, "pooler.dense"), whitening=layer(rest, "whitening")
+    )
+
+
+def layer(tensors: Mapping[str, Tensor], name: str) -> nn.Linear | None:
+    """Build a linear layer from its stored weights; none where there are none."""
+    if f"{name}.weight" not in tensors:
+        return None
+    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+    made = nn.Linear(weight.shape[1], weight.shape[0])
+    made.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+    return made
+
+
+def correlations(answers: Sequence[float] | np.ndarray, references: Sequence[float | None]) -> dict[str, float]:
+    """Score cosines against references."""
+    return {"spearman": spearman(answers, references), "pearson": pearson(answers, references)}  # type: ignore[arg-type]
+
+
+def embedder(model: SentenceEncoder, text: Text, budget: Budget, **options: Any) -> Embedder:  # noqa: ANN401
+    """Make an embedder where the model is."""
+    return Embedder(model, text, budget, device=next(model.bert.parameters()).device, **options)
+
+
+class Comparer:
+    """Turns pairs of sentences into cosines: the task's answers."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        """Compare with an embedder."""
+        self.embedder = embedder
+
+    def read(self, rows: Sequence[Row]) -> list[tuple[list[int], list[int]] | RecordError]:
+        """Tokenise both sides of each row."""
+        ids = self.embedder.text.encode([text for row in rows for text in (row.a, row.b)], self.embedder.limit)
+        return list(zip(ids[::2], ids[1::2], strict=True))
+
+    def size(self, example: tuple[list[int], list[int]]) -> int:
+        """Count the tokens of a pair."""
+        return len(example[0]) + len(example[1])
+
+    def answer(self, examples: Sequence[tuple[list[int], list[int]]]) -> list[dict[str, float]]:
+        """Compute the cosine of each pair."""
+        vectors = torch.from_numpy(np.stack(self.embedder.answer([ids for pair in examples for ids in pair])))
+        return [{"cosine": value} for value in cosines(vectors[::2], vectors[1::2]).tolist()]
+
+    def cosines(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Compare many pairs, in order: (n,) float32; sentences that occur often are read once."""
+        distinct = list(dict.fromkeys(text for pair in pairs for text in pair))
+        place = {text: number for number, text in enumerate(distinct)}
+        vectors = torch.from_numpy(np.concatenate(list(self.embedder.embed(distinct))))
+        left = torch.tensor([place[a] for a, _ in pairs])
+        right = torch.tensor([place[b] for _, b in pairs])
+        return cosines(vectors[left], vectors[right]).numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A model ready to embed, and what it is called."""
+
+    embedder: Embedder
+    name: str
+    method: str
+    folder: Path
+    pooling: str
+
+    @property
+    def budget(self) -> Budget:
+        """Give the budget of a pass."""
+        return self.embedder.budget
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash what decides the vectors, the pooling apart."""
+        return weights.fingerprint(self.folder)
+
+
+def load(
+    found: Checkpoint | None,
+    options: Options,
+    *,
+    backbone: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    tokens: int | None = None,
+) -> Loaded:
+    """Load what embeds: a trained model, or a backbone as it is.
+
+    Args:
+        found: the trained model; with none the backbone answers by itself.
+        options: pooling and limit.
+        backbone: folder or hub name; the embedded one by default.
+        device: see `hardware.device`.
+        dtype: see `hardware.dtype`.
+        tokens: of one pass; a good number for the device by default.
+
+    Raises:
+        ModelError: it cannot be loaded.
+        UsageError: another pooling than the one a whitening in the model was fitted for.
+    """
+    source = found.folder if found else backbone
+    loaded = weights.load(source)
+    settings = found.settings if found else {}
+    pooling = options.pooling or settings.get("pooling", DEFAULT_POOLING)
+    model = assembled(loaded, pooling)
+    if model.whitening is not None and pooling != settings.get("pooling"):
+        raise UsageError(f"--pooling {pooling}: the model's whitening was fitted for {settings.get('pooling')}")
+    place = hardware.device(device)
+    model.bert.to(place, hardware.dtype(dtype, place)[0])
+    model.to(place).bert.freeze()
+    if model.pooler is not None:
+        model.pooler.to(model.bert.norm.weight.dtype)
+    most = loaded.bert.config.max_position_embeddings
+    if options.limit is not None and not 3 <= options.limit <= most:
+        raise UsageError(f"--limit {options.limit}: expected 3 to {most}, the positions of this model")
+    budget = Budget(tokens or TOKENS.get(place.type, 4096))
+    made = Embedder(model.eval(), loaded.text, budget, limit=options.limit or most, device=place)
+    name = str(found.folder) if found else backbone or "embedded"
+    return Loaded(made, name, found.method if found else "none", weights.locate(source), pooling)
+
+
+def worker(loaded: Loaded) -> Comparer:
+    """Make what answers the task's rows."""
+    return Comparer(loaded.embedder)
+
+
+def evaluations(loaded: Loaded, labelled: Sequence[Row], sweep: Sweep) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+    """Score labelled rows with the model's own vectors, or with every pooling, raw and whitened.
+
+    Yields:
+        The setting and its scores.
+    """
+    references = [row.score for row in labelled]
+    pairs = [(row.a, row.b) for row in labelled]
+    own = loaded.embedder
+    if not sweep.sweep:
+        whitened = "model" if own.model.whitening is not None else "no"
+        yield {"pooling": loaded.pooling, "whitened": whitened}, correlations(Comparer(own).cosines(pairs), references)
+        return
+    poolings = own.model.poolings
+    side_by_side = Embedder(own.model, own.text, own.budget, limit=own.limit, poolings=poolings, device=own.device)
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    vectors = np.concatenate(list(side_by_side.embed(texts)))
+    place = {text: number for number, text in enumerate(texts)}
+    left, right = ([place[pair[side]] for pair in pairs] for side in (0, 1))
+    for name, part in zip(poolings, np.split(vectors, len(poolings), 1), strict=True):
+        moments = whitening.Moments(part.shape[1])
+        moments.update(part)
+        for whitened, made in (("no", part), ("yes", whitening.fit(moments)(part))):
+            answers = cosines(torch.from_numpy(made[left]), torch.from_numpy(made[right])).numpy()
+            yield {"pooling": name, "whitened": whitened}, correlations(answers, references)
+
+
+def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+    """Score the predictions of any system.
+
+    Raises:
+        InputError: not one prediction for each record, or one without a cosine.
+    """
+    if len(predictions) != len(labelled):
+        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
+    try:
+        answers = [float(prediction["cosine"]) for prediction in predictions]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError('a prediction without a cosine; expected lines with {"prediction": {"cosine": number}}') from error
+    return correlations(answers, [row.score for row in labelled])

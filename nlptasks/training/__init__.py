@@ -1,0 +1,1 @@
+"""Teaching a model: settings, data, the loop, checkpoints and scores."""

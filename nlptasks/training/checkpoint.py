@@ -1,0 +1,121 @@
+"""Model folders that say by themselves what they do: written whole, read with every doubt named."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlptasks.backbone import weights
+from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.text import Text
+from nlptasks.errors import ModelError
+
+FORMAT = 1
+ABOUT = "nlpk.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder that has been looked at, its weights not read yet."""
+
+    folder: Path
+    about: Mapping[str, Any]
+
+    @property
+    def task(self) -> str:
+        """Name the task."""
+        return str(self.about["task"])
+
+    @property
+    def method(self) -> str:
+        """Name the method."""
+        return str(self.about["method"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Give the settings it was trained with."""
+        return dict(self.about["settings"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash what decides the answers."""
+        return weights.fingerprint(self.folder)
+
+
+def open_folder(folder: Path, task: str | None = None, method: str | None = None) -> Checkpoint:
+    """Look at a model folder.
+
+    Args:
+        folder: with `nlpk.json` in it.
+        task: the task it must do, if any.
+        method: the method it must have, if any.
+
+    Raises:
+        ModelError: missing, damaged, written by a newer version, or made for something else.
+    """
+    path = folder / ABOUT
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder; --model takes a folder that nlpk train made")
+    if not path.is_file():
+        hint = "a plain backbone goes with --backbone" if (folder / "config.json").is_file() else "nlpk train makes one"
+        raise ModelError(f"{folder}: not a model of nlpk, it has no {ABOUT}; {hint}")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        found = (about["format"], about["task"], about["method"], about["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged ({error!r}); train or fetch the model again") from error
+    if found[0] > FORMAT:
+        raise ModelError(f"{folder}: format {found[0]}, newer than the {FORMAT} known here; upgrade nlpk")
+    for what, wanted, is_there in (("task", task, found[1]), ("method", method, found[2])):
+        if wanted is not None and wanted != is_there:
+            raise ModelError(f"{folder}: a model of {what} {is_there}; expected {wanted}; choose another --model")
+    return Checkpoint(folder, about)
+
+
+def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write a model folder; each file appears whole, `nlpk.json` last.
+
+    Args:
+        folder: made where it is not there.
+        bert: the encoder.
+        text: its tokenizer.
+        rest: the task's own weights by name.
+        about: task, method, settings, training, scores.
+    """
+    weights.save(folder, bert, text, {name: tensor.contiguous() for name, tensor in rest.items()})
+    weights.write_json(folder / ABOUT, {"format": FORMAT, **about})
+    card = folder / "README.md.part"
+    card.write_text(model_card(about), encoding="utf-8")
+    card.replace(folder / "README.md")
+
+
+def versions() -> dict[str, str]:
+    """Name the versions that a result depends on."""
+    return {"python": platform.python_version(), "torch": str(torch.__version__)}
+
+
+def model_card(about: Mapping[str, Any]) -> str:
+    """Write the model card: data, scores and the command that gave them."""
+    training = about.get("training", {})
+    lines = [f"# {about['task']}: {about['method']}", "", f"Made by nlpk {about['nlpk']}.", ""]
+    if training.get("command"):
+        lines += ["```", training["command"], "```", ""]
+    lines += [f"Backbone: {training.get('backbone', 'unknown')}. Seed: {training.get('seed', 'unknown')}.", ""]
+    if data := training.get("data"):
+        lines += ["| data | rows | not usable | sha256 |", "| --- | ---: | ---: | --- |"]
+        lines += [f"| {d['name']} | {d['rows']} | {d['bad']} | {str(d['sha256'])[:16]} |" for d in data]
+        lines.append("")
+    if scores := about.get("scores"):
+        lines += ["| score | value |", "| --- | ---: |"]
+        lines += [f"| {name} | {value:.4f} |" for name, value in scores.items()]
+        lines.append("")
+    lines.append("Licence of the weights: that of the backbone and the data named above; look at their sources.")
+    return "\n".join(lines) + "\n"

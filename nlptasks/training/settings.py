@@ -1,0 +1,133 @@
+"""The settings of every training run, and how defaults, a method, a file and flags make them up."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from nlptasks import rows
+from nlptasks.errors import InputError, RecordError, UsageError
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to do a task."""
+
+    summary: str
+    """One sentence for the help."""
+    row: type
+    """The dataclass that a training record is parsed into."""
+    defaults: Mapping[str, Any]
+    """The settings that differ from the dataclass's own defaults."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """What every training run can be told; a task's own settings come on top."""
+
+    epochs: float = 1.0
+    """Times to go through the training rows."""
+    steps: int | None = None
+    """Updates to make, instead of epochs."""
+    batch_size: int = 64
+    """Rows of one forward pass."""
+    accumulation: int = 1
+    """Forward passes of one update; schedules count updates."""
+    learning_rate: float = 1e-5
+    """The highest rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine", "piecewise"] = "linear"
+    """How the rate goes after the warm-up: stay, fall to 0 evenly or as a cosine, or as --pieces says."""
+    pieces: str = ""
+    """For --schedule piecewise: share of the rate at an update, even between, such as 0:0,100:1,1000:0.1."""
+    warmup: float = 0.1
+    """Share of the updates in which the rate rises from 0; counted in updates where 1 or more."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; biases and norms have none."""
+    clip: float = 1.0
+    """The largest gradient norm; 0 for no bound."""
+    ema: float = 0.0
+    """Decay of the running mean of the weights, which is then scored and kept; 0 for none."""
+    layer_decay: float = 1.0
+    """Factor on the rate for each layer further from the output."""
+    dtype: Literal["auto", "float32", "bf16"] = "auto"
+    """Number format of the products; the weights stay float32."""
+    seed: int = 1
+    """Decides the order of rows, dropout and new weights."""
+    evaluate_every: int | None = None
+    """Updates between scores on the dev rows; five times in a run by default."""
+    patience: int | None = None
+    """Scores without a new best after which training stops; never by default."""
+    save_every: float = 60.0
+    """Seconds between saves of the state that --resume goes on from."""
+    simplify_vocabulary: bool = False
+    """Drop the tokens that Chinese text never needs, which makes model and softmax smaller."""
+
+
+def resolve(
+    kind: type[S], method: Mapping[str, Any], config: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> S:
+    """Make settings: the dataclass's defaults < the method's < the file's < the flags'.
+
+    Args:
+        kind: a settings dataclass.
+        method: the method's own defaults.
+        config: a TOML file of settings, or none.
+        flags: what was given on the command line; none is not given.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: an unknown key or a value of the wrong type.
+    """
+    chosen = {**method, **(read_toml(config) if config else {})}
+    chosen.update({name: value for name, value in (flags or {}).items() if value is not None})
+    fields = {field.name: field for field in rows.describe(kind)}
+    for name in chosen:
+        if name not in fields:
+            raise UsageError(f"unknown setting {name!r}; {nearest(name, list(fields))}")
+    try:
+        return kind(**{name: rows.convert(value, fields[name].type) for name, value in chosen.items()})
+    except RecordError as error:
+        wrong = next(name for name, value in chosen.items() if not converts(value, fields[name].type))
+        raise UsageError(f"setting {wrong}: {error}") from error
+
+
+def converts(value: object, kind: object) -> bool:
+    """Tell whether a value is of a type, or can be read as one."""
+    try:
+        rows.convert(value, kind)
+    except RecordError:
+        return False
+    return True
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of settings.
+
+    Raises:
+        InputError: it cannot be read, or is not TOML.
+    """
+    try:
+        with path.open("rb") as handle:
+            return tomllib.load(handle)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); --config takes a TOML file of settings") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not TOML ({error}); write lines such as learning_rate = 2e-5") from error
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Suggest the nearest known name, or list all."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def as_plain(settings: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+    """Turn settings into what JSON can hold."""
+    return dataclasses.asdict(settings)

@@ -1,0 +1,55 @@
+"""Hold every start to what it needs: help answers at once, and asking a model loads no more than the model."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import nlpk
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"datasets", "jieba", "numpy", "scipy", "torch", "transformers"}
+LIGHT = ["--help", "--version", "train --help", "train similarity --help", "predict similarity --help"]
+NOT_FOR_ASKING = {"datasets", "pandas", "pyarrow", "scipy", "transformers"}
+
+
+def run(*arguments: str, stdin: str = "") -> tuple[str, set[str]]:
+    """Run nlpk in a process of its own; return its stdout and the top-level packages it imported."""
+    command = [sys.executable, "-X", "importtime", "-m", "nlpk", *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    times = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return done.stdout, {line.rpartition("|")[2].strip().split(".")[0] for line in times}
+
+
+def test_the_imports_of_a_process_are_seen() -> None:
+    assert {"nlpk", "typer"} <= run("--help")[1]
+
+
+@pytest.mark.parametrize("line", LIGHT)
+def test_help_imports_nothing_heavy(line: str) -> None:
+    assert not run(*line.split())[1] & HEAVY
+
+
+def test_embedding_a_line_imports_no_more_than_the_model() -> None:
+    output, imported = run("embed", stdin="我想改手机号\n")
+    assert len(json.loads(output)["vector"]) > 1
+    assert "torch" in imported
+    assert not imported & NOT_FOR_ASKING
+
+
+def test_comparing_two_sentences_imports_no_more_than_the_model() -> None:
+    output, imported = run("predict", "similarity", "--a", "我想改手机号", "--b", "怎么换绑手机")
+    assert -1 <= json.loads(output)["prediction"]["cosine"] <= 1
+    assert "torch" in imported
+    assert not imported & NOT_FOR_ASKING
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert nlpk.__version__ == project["version"]
+    assert project["version"] in run("--version")[0]
+    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
