@@ -261,3 +261,18 @@ def fingerprint(folder: Path) -> str:
             with path.open("rb") as handle:
                 digest.update(hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
+
+
+def check_sums(folder: Path) -> None:
+    """Compare a folder's files with the sums in its `SHA256SUMS`, where it has one.
+
+    Raises:
+        ModelError: a file is missing or is not what it was.
+    """
+    sums = folder / "SHA256SUMS"
+    for line in sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ():
+        expected, _, name = line.partition("  ")
+        path = folder / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "nothing"
+        if found != expected:
+            raise ModelError(f"{path}: damaged (found sha256 {found[:12]}, expected {expected[:12]}); install nlpk again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -174,6 +175,59 @@ SAMPLES = {
 SAMPLE_DEV = "dev.tsv"
 #: Names that other collections give to the same fields.
 ALIASES = {"anchor": "text", "sentence": "text", "sentence1": "a", "sentence2": "b", "label": "score"}
+
+
+#: What `nlpk data convert` can write.
+FORMATS = ("jsonl", "tsv", "sentences", "triplets")
+
+
+def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
+    """Tell which methods a record can train, and `eval` where it can be scored on.
+
+    Raises:
+        RecordError: none; or, with a method, that one can't.
+    """
+    if method is not None:
+        training_rows(method, fields)
+        return [method]
+    found, first = [], None
+    for name in METHODS:
+        try:
+            training_rows(name, fields)
+            found.append(name)
+        except RecordError as error:
+            first = first or error
+    if first and not found:
+        raise first
+    return found + (["eval"] if "cosent" in found else [])
+
+
+def converted(fields: Mapping[str, Any], to: str) -> list[str]:
+    """Write a record as lines of another format.
+
+    Args:
+        fields: the record's own.
+        to: of FORMATS; `triplets` takes the pairs of the highest score seen as same, 1 of 0 … 1 or 4 up of 0 … 5.
+
+    Raises:
+        RecordError: it does not have what the format needs.
+    """
+    known = {ALIASES.get(name, name): value for name, value in fields.items()}
+    if to == "sentences":
+        return [row["text"].replace("\n", " ") for row in training_rows("simcse", known)]
+    if to == "triplets" and "positive" not in known:
+        pair = rows.parse(Scored, known)
+        if pair.score not in (1, 4, 5):
+            return []
+        return [json.dumps({"text": pair.a, "positive": pair.b}, ensure_ascii=False)]
+    if to == "triplets":
+        return [json.dumps(asdict(rows.parse(Triplet, known)), ensure_ascii=False)]
+    row = rows.parse(Row, known)
+    if to == "jsonl":
+        return [json.dumps({**fields, **{k: v for k, v in asdict(row).items() if v is not None}}, ensure_ascii=False)]
+    if any("\t" in text or "\n" in text for text in (row.a, row.b)):
+        raise RecordError("a tab or a line end in a sentence, which TSV cannot hold; use --to jsonl")
+    return ["\t".join([row.a, row.b] + ([f"{row.score:g}"] if row.score is not None else []))]
 
 
 def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
 from nlptasks.similarity.row import Options, Row, Settings, Sweep
 from nlptasks.task import Work
+from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.training.metrics import pearson, spearman
 
@@ -208,6 +209,8 @@ class Loaded:
     method: str
     folder: Path
     pooling: str
+    origin: dict[str, str]
+    """The option that loads it again: `model` or `backbone` with a folder or name; none for the embedded one."""
 
     @property
     def budget(self) -> Budget:
@@ -228,6 +231,7 @@ def load(
     device: str = "auto",
     dtype: str = "auto",
     tokens: int | None = None,
+    freeze: bool = True,
 ) -> Loaded:
     """Load what embeds: a trained model, or a backbone as it is.
 
@@ -238,6 +242,7 @@ def load(
         device: see `hardware.device`.
         dtype: see `hardware.dtype`.
         tokens: of one pass; a good number for the device by default.
+        freeze: lay the weights out for the processor; without it they can be stored again.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -252,7 +257,9 @@ def load(
         raise UsageError(f"--pooling {pooling}: the model's whitening was fitted for {settings.get('pooling')}")
     place = hardware.device(device)
     model.bert.to(place, hardware.dtype(dtype, place)[0])
-    model.to(place).bert.freeze()
+    model.to(place)
+    if freeze:
+        model.bert.freeze()
     if model.pooler is not None:
         model.pooler.to(model.bert.norm.weight.dtype)
     most = loaded.bert.config.max_position_embeddings
@@ -261,7 +268,9 @@ def load(
     budget = Budget(tokens or TOKENS.get(place.type, 4096))
     made = Embedder(model.eval(), loaded.text, budget, limit=options.limit or most, device=place)
     name = str(found.folder) if found else backbone or "embedded"
-    return Loaded(made, name, found.method if found else "none", weights.locate(source), pooling)
+    folder = weights.locate(source)
+    origin = {"model": str(folder.resolve())} if found else {"backbone": str(backbone)} if backbone else {}
+    return Loaded(made, name, found.method if found else "none", folder, pooling, origin)
 
 
 def worker(loaded: Loaded) -> Comparer:
@@ -309,3 +318,13 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     except (KeyError, TypeError, ValueError) as error:
         raise InputError('a prediction without a cosine; expected lines with {"prediction": {"cosine": number}}') from error
     return correlations(answers, [row.score for row in labelled])
+
+
+def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Rank a few sentences by how near they are to a question, with the model that answers by default."""
+    comparer = Comparer(load(models.find("similarity"), Options()).embedder)
+    question = "怎么更换绑定的手机号"
+    others = ("想把注册时的手机换成新号码", "如何查询本月话费", "手机屏幕碎了去哪里修", "明天北京会下雨吗")
+    values = comparer.cosines([(question, other) for other in others])
+    ranked = sorted(zip(others, values, strict=True), key=lambda pair: -pair[1])
+    return f"similarity: {question}", ("sentence", "cosine"), [(text, f"{value:.3f}") for text, value in ranked]
