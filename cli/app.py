@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import io
 import os
 import signal
 import sys
+import traceback
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated, Any
 
@@ -13,6 +17,15 @@ import typer
 from nlptasks.errors import NlpkError
 
 from . import __version__, console, data, demo, doctor, embed, evaluate, models, predict, search, tasks, train
+
+STDOUT_ROOM = 1 << 20  # bytes
+#: What typer says, and what a reader expects.
+REWORDED = {
+    "Value error, ": "",
+    ". Did you mean": "; did you mean",
+    "Input should be a valid integer, unable to parse string as an integer": "expected a whole number",
+    "Input should be a valid number, unable to parse string as a number": "expected a number",
+}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,25 +83,53 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     signal.signal(signal.SIGTERM, terminate)
-    status = run(arguments, debug)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        close_stdout()
-    except OSError as error:
-        console.note(f"stdout: cannot be written ({error.strerror})")
-        status = 2
-    sys.stderr.flush()
+    status = run(arguments, debug) if prepared() else 2
     # Not sys.exit: a thread may still be reading stdin, and the interpreter's own end would wait for it or complain.
-    os._exit(status)
+    os._exit(max(status, flushed(quiet=status == 2)))
+
+
+def prepared() -> bool:
+    """Make stdout and stderr fit for their work; tell whether they are there."""
+    if sys.stderr is None:  # closed: print would then write complaints to stdout
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if sys.stdout is None:  # the next file opened would become stdout
+        console.note("stdout is closed; give it somewhere to go, such as > FILE")
+        return False
+    # Room for long lines: a signal then finds them whole in the buffer, or not there at all.
+    roomy = io.BufferedWriter(io.FileIO(sys.stdout.fileno(), "wb", closefd=False), STDOUT_ROOM)
+    tty = sys.stdout.isatty()
+    sys.stdout = io.TextIOWrapper(roomy, sys.stdout.encoding, "backslashreplace", line_buffering=tty)
+    return True
+
+
+def flushed(*, quiet: bool) -> int:
+    """Write what is still in the buffers, and give the status of that; say nothing where all is said."""
+    status = 0
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except KeyboardInterrupt:
+        status = 130
+    except OSError as error:
+        if not quiet:
+            console.note(f"stdout: cannot be written ({error.strerror}); make room")
+        status = 2
+    with suppress(OSError):
+        sys.stderr.flush()
+    return status
 
 
 def run(arguments: list[str], debug: bool = False) -> int:
     """Run one command line and give its exit status."""
     console.show_library_notes()
     try:
-        found = typer.main.get_command(app).main(arguments, prog_name="nlpk", standalone_mode=False)
-        return found if isinstance(found, int) else 0
+        dispatch(arguments)
+        return 0
+    except typer.Exit as error:
+        return error.exit_code
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0
     except BrokenPipeError:
@@ -99,8 +140,30 @@ def run(arguments: list[str], debug: bool = False) -> int:
         return 143 if isinstance(error, Terminated) else 130
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exception(error)
         return complained(error)
+
+
+def dispatch(arguments: list[str]) -> None:
+    """Find the command and call it.
+
+    Not by its own `main`, which would end with other statuses after a signal or a closed pipe.
+    """
+    command: Any = plain(typer.main.get_command(app))
+    if "_NLPK_COMPLETE" in os.environ:
+        command.main(arguments, prog_name="nlpk")
+    with command.make_context("nlpk", arguments) as context:
+        command.invoke(context)
+
+
+def plain(command: Any) -> Any:  # noqa: ANN401 - typer's own click has no public types
+    """Take the types of arguments out of the help, where their names say enough."""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None
+    for below in getattr(command, "commands", {}).values():
+        plain(below)
+    return command
 
 
 def complained(error: Exception) -> int:
@@ -109,21 +172,31 @@ def complained(error: Exception) -> int:
         console.note(str(error))
         return 2
     if hasattr(error, "format_message"):  # typer's usage errors
-        context = getattr(error, "ctx", None)
-        where = f"; see {context.command_path} --help" if context else ""
-        message = str(error.format_message()).strip().rstrip(".")
-        if message:
-            console.note(" ".join(message.split()) + where)
+        complained_of_usage(error)
         return 2
     if isinstance(error, OSError):
-        console.note(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        console.note(f"{error.filename or 'reading or writing failed'}: {error.strerror or error}")
         return 2
-    if type(error).__name__ == "Abort":
-        return 130
     console.note(f"internal error: {type(error).__name__}: {error}; please report it with what --debug shows")
     return 1
 
 
+def complained_of_usage(error: Any) -> None:  # noqa: ANN401 - one of typer's classes
+    """Say what is wrong with a command line; where there is nothing but the command, show its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message(), file=sys.stderr)
+        return
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if near := getattr(error, "possibilities", None):
+        closest = difflib.get_close_matches(error.option_name, near, 1, 0)
+        message = f"{error.message}; did you mean {closest[0]}?"
+    for theirs, ours in REWORDED.items():
+        message = message.replace(theirs, ours)
+    context = getattr(error, "ctx", None)
+    console.note(f"{message[:1].lower()}{message[1:]}" + (f"; see {context.command_path} --help" if context else ""))
+
+
 def close_stdout() -> None:
     """Let nothing more be written to a pipe that nobody reads."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

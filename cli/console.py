@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nlptasks.training.trainer import Progress
     from rich.console import Console
+
+    from nlptasks.training.trainer import Progress
 
 
 def note(message: str) -> None:
@@ -50,14 +51,22 @@ def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]], *,
         for line in lines:
             print("\t".join(line), file=out)
         return
+    from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=title or None, title_justify="left")
+    rows = list(lines)
+    drawn = Table(title=escape(title) or None, title_justify="left")
     for number, name in enumerate(columns):
-        drawn.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
-    for line in lines:
-        drawn.add_row(*line)
+        is_text = any(is_word(row[number]) for row in rows)
+        drawn.add_column(escape(name), justify="left" if is_text else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(escape, row))
     console(stdout).print(drawn)
+
+
+def is_word(cell: str) -> bool:
+    """Tell whether a cell holds something other than a number."""
+    return bool(cell) and not cell.replace(",", "").replace(".", "").removeprefix("-").isdigit()
 
 
 @contextmanager

@@ -5,20 +5,32 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Annotated
 
 import typer
 
-import nlptasks
 from nlptasks import files
 from nlptasks.errors import RecordError, UsageError
+from nlptasks.files import Record
 
-from . import console
-from .options import Reading, flat
+from .options import Reading, Writing, flat
+from .outputs import Failures, complaints, each
+from .streams import read
+from .tasks import form_of
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="Task, see nlpk tasks.", show_default=False)]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Data file; - is stdin.", show_default=False)]
+Method = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Check as training data of this method.", show_default=False)
+]
+Shown = Annotated[int, typer.Option(metavar="N", min=0, help="Bad records to name.")]
+To = Annotated[
+    str,
+    typer.Option(metavar="FORMAT", help="Target format; an unknown one lists those of the task.", show_default=False),
+]
+Out = Annotated[str | None, typer.Option(metavar="FILE", help="File to write; stdout by default.", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,82 +41,50 @@ def register(app: typer.Typer) -> None:
     group.command("convert")(flat(convert))
 
 
-def form_of(task: str) -> Any:  # noqa: ANN401 - a module
-    """Import a task's form.
+def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, reading: Reading) -> None:
+    """Count the records that a task can use.
 
-    Raises:
-        UsageError: there is no such task.
+    Prints one JSON object; the other records are named, and where there are any the status is 1.
     """
-    if task not in nlptasks.names():
-        raise UsageError(f"no task {task!r}; tasks are {', '.join(nlptasks.names())}")
-    return nlptasks.form(task)
-
-
-def check(
-    task: Task,
-    file: File,
-    method: Annotated[str | None, typer.Option(help="Check as training data of this method.", show_default=False)] = None,
-    shown: Annotated[int, typer.Option(help="Bad records to name.")] = 20,
-    reading: Reading = Reading(),
-) -> None:
-    """Count the records a task can use and name the others; status 1 where there are others."""
     form = form_of(task)
     if method is not None and method not in form.METHODS:
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
-    columns = form.COLUMNS[method] if method else form.COLUMNS_ASKED
-    found = files.read_records(
-        file, format=reading.format, columns=reading.names(), names=columns, encoding=reading.encoding
-    )
-    good, fits, bad = 0, Counter[str](), 0
-    for record in found:
-        try:
-            if record.problem:
-                raise RecordError(record.problem)
-            fits.update(form.fitting(record.fields, method))
-            good += 1
-        except RecordError as error:
-            bad += 1
-            if bad <= shown:
-                console.note(f"{record.place}: {error}")
-    print(json.dumps({"file": file, "task": task, "records": good, "bad": bad, "fit_for": dict(fits)}, ensure_ascii=False))
-    if bad or not good:
+    failures, good, fits = Failures(shown), 0, Counter[str]()
+    found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED)
+    for _, methods in each(found, lambda record: form.fitting(record.fields, method), failures):
+        fits.update(methods)
+        good += 1
+    counted = {"file": file, "task": task, "records": good, "bad": failures.count, "fit_for": dict(fits)}
+    print(json.dumps(counted, ensure_ascii=False))
+    if failures.count or not good:
         raise SystemExit(1)
 
 
-def convert(
-    task: Task,
-    file: File,
-    to: Annotated[str, typer.Option(help="Target format; an unknown one lists those of the task.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="File to write; stdout by default.", show_default=False)] = None,
-    reading: Reading = Reading(),
-) -> None:
-    """Turn a task's data into another format; records that cannot be are named and left out."""
+def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading) -> None:
+    """Turn a task's data into another format; bad records are named and left out."""
     form = form_of(task)
     if to not in form.FORMATS:
         raise UsageError(f"no format {to!r} for {task}; formats are {', '.join(form.FORMATS)}")
-    found = files.read_records(
-        file, format=reading.format, columns=reading.names(), names=form.COLUMNS_ASKED, encoding=reading.encoding
-    )
-    bad = 0
+    failures = Failures(20, ending="; left out")
+    found = lines(form, to, read(file, reading, form.COLUMNS_ASKED), failures)
+    target = Writing(out=out).target
+    with complaints(target or "stdout"):
+        if target is None:
+            sys.stdout.buffer.writelines(found)
+        else:
+            with files.write_beside(target) as handle:
+                handle.writelines(found)
+    failures.end()
 
-    def lines() -> Any:  # noqa: ANN401 - an iterator of bytes
-        nonlocal bad
-        for record in found:
-            try:
-                if record.problem:
-                    raise RecordError(record.problem)
-                for line in form.converted(record.fields, to):
-                    yield (line + "\n").encode("utf-8")
-            except RecordError as error:
-                bad += 1
-                if bad <= 20:
-                    console.note(f"{record.place}: {error}; left out")
 
-    if out is None:
-        sys.stdout.buffer.writelines(lines())
-    else:
-        with files.write_beside(out) as handle:
-            handle.writelines(lines())
-    if bad:
-        console.note(f"{bad} records left out")
-        raise SystemExit(1)
+def lines(form: ModuleType, to: str, found: Iterator[Record], failures: Failures) -> Iterator[bytes]:
+    """Give the lines of the records in another format."""
+
+    def use(record: Record) -> list[bytes]:
+        try:
+            return [f"{line}\n".encode() for line in form.converted(record.fields, to)]
+        except UnicodeEncodeError as error:
+            raise RecordError("a lone surrogate, half of a character; it is no valid Unicode") from error
+
+    for _, converted in each(found, use, failures):
+        yield from converted

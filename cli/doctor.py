@@ -18,7 +18,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Check versions, device, caches and the embedded models; status 1 where something is wrong."""
+    """Check versions, device, caches and the embedded models.
+
+    The status is 1 where something is wrong.
+    """
     import torch
 
     from nlptasks import places

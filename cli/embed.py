@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from nlptasks import files
-from nlptasks.errors import RecordError, UsageError
+from nlptasks.errors import UsageError
 from nlptasks.files import Record
 from nlptasks.similarity.row import Embedding, Options
 
 from . import console
-from .options import FILE, Machine, Model, Reading, Writing, flat
-from .predict import skip
-from .streams import Lines, Partial, end, file_or_pipe, records
+from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
+from .outputs import TABLES, JsonLines, Output, Sink, complaints, opened
+from .streams import records, skip
 
 if TYPE_CHECKING:
     from nlptasks.similarity.task import Loaded
-    from nlptasks.similarity.vectors import Sink, Spool, Window
+    from nlptasks.similarity.vectors import Spool, Window
     from nlptasks.similarity.whitening import Whitening
 
-As = Annotated[str, typer.Option("--as", help="Key of the vector in JSON lines and Parquet.")]
+As = Annotated[str, typer.Option("--as", metavar="NAME", help="Key of the vector in JSON lines and Parquet.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,50 +34,59 @@ def register(app: typer.Typer) -> None:
 
 
 def embed(
+    *,
     file: FILE = None,
-    embedding: Embedding = Embedding(),
-    options: Options = Options(),
-    model: Model = Model(),
-    reading: Reading = Reading(),
-    writing: Writing = Writing(),
-    machine: Machine = Machine(),
+    embedding: Embedding,
+    options: Options,
+    model: Model,
+    reading: Reading,
+    writing: Writing,
+    machine: Machine,
     name: As = "vector",
 ) -> None:
-    """Turn sentences into vectors: JSON lines on stdout, or .npy or .parquet with --out."""
-    check(embedding, writing)
-    source = file_or_pipe(file)
-    found = records(source, reading, (embedding.field,))
+    """Turn sentences into vectors.
+
+    JSON lines on stdout or in a file; with --out NAME.npy or NAME.parquet, rows of that file.
+    """
+    check(embedding, writing, name)
+    source, found = records(file, reading, (embedding.field,))
     loaded = load_model(model, options, machine)
     whitening = load_whitening(embedding, loaded)
-    about = {**asdict(embedding), "as": name, "model": loaded.fingerprint, "pooling": loaded.pooling}
-    with Output(writing, source, about, name, embedding) as output:
-        output.open(width_of(embedding, loaded, whitening))
-        windows = answered(skip(found, output.done), loaded, embedding.field, output.taken)
+    about = {**asdict(embedding), **asdict(reading), **asdict(options), "as": name, "model": loaded.fingerprint}
+    about["whitening"] = embedding.whitening and files.fingerprint(embedding.whitening)
+    sink = sink_for(writing, embedding, name, width_of(embedding, loaded, whitening))
+    with opened(
+        writing, source, about, sink, resumable=not embedding.whiten and kind_of(writing) != ".parquet"
+    ) as output:
+        taken = () if kind_of(writing) in TABLES else (name,)
+        windows = answered(skip(found, output.done), loaded, embedding.field, taken)
         if embedding.whiten:
-            spool = spooled(windows, loaded, output)
-            whitening = fit(spool, embedding, loaded)
-            windows = spool.windows()
+            spool = spooled(windows, loaded, writing)
+            whitening, windows = fit(spool, embedding, loaded), spool.windows()
         write(windows, whitening, embedding, output)
-    if loaded.embedder.text.cut_texts:
-        limit = loaded.embedder.limit
-        console.note(f"{loaded.embedder.text.cut_texts} texts were longer than {limit} tokens, only their start was read")
-    end(output.failed)
+    note_cut(loaded)
+    output.end()
 
 
-def check(embedding: Embedding, writing: Writing) -> None:
+def kind_of(writing: Writing) -> str:
+    """Tell the format of the output by its extension."""
+    return (writing.target or Path()).suffix.lower()
+
+
+def check(embedding: Embedding, writing: Writing, name: str) -> None:
     """Refuse options that do not fit together.
 
     Raises:
         UsageError: they do not.
     """
-    kind = Path(writing.out or "-").suffix
+    refuse_key(name, (embedding.field, *(("fields",) if kind_of(writing) == ".parquet" else ())))
     if embedding.whiten and embedding.whitening:
         raise UsageError("--whiten fits a whitening, --whitening applies one that is there; give one of them")
     if embedding.save_whitening and not embedding.whiten:
         raise UsageError("--save-whitening needs --whiten, which fits what is saved")
-    if writing.resume and (embedding.whiten or kind == ".parquet"):
+    if writing.resume and (embedding.whiten or kind_of(writing) == ".parquet"):
         raise UsageError("--resume does not go with --whiten or .parquet; fit with --save-whitening, write .npy")
-    if kind == ".npy" and writing.on_error == "skip":
+    if kind_of(writing) == ".npy" and writing.on_error == "skip":
         raise UsageError("--on-error skip does not go with .npy, whose rows are the input's lines")
     if embedding.dims is not None and embedding.dims < 1:
         raise UsageError(f"--dims {embedding.dims}: expected at least 1")
@@ -115,6 +124,17 @@ def width_of(embedding: Embedding, loaded: Loaded, whitening: Whitening | None) 
     return embedding.dims or width
 
 
+def sink_for(writing: Writing, embedding: Embedding, name: str, width: int) -> Callable[[BinaryIO, bool], Sink]:
+    """Choose how vectors are written: rows of .npy or .parquet, or JSON lines."""
+    from nlptasks.similarity.vectors import Npy, Parquet
+
+    if kind_of(writing) == ".npy":
+        return lambda handle, resume: Npy(handle, width, embedding.store, resume=resume)
+    if kind_of(writing) == ".parquet":
+        return lambda handle, _: Parquet(handle, width, name, embedding.field)
+    return partial(JsonLines, key=name, first=True)
+
+
 def answered(found: Iterator[Record], loaded: Loaded, field: str, taken: tuple[str, ...]) -> Iterator[Window]:
     """Embed records window by window."""
     from nlptasks.inference.predictor import stream
@@ -123,11 +143,12 @@ def answered(found: Iterator[Record], loaded: Loaded, field: str, taken: tuple[s
     return stream(found, text_reader(field, taken), loaded.embedder, loaded.embedder.budget)
 
 
-def spooled(windows: Iterator[Window], loaded: Loaded, output: Output) -> Spool:
+def spooled(windows: Iterator[Window], loaded: Loaded, writing: Writing) -> Spool:
     """Embed everything, to fit a whitening on it."""
     from nlptasks.similarity.vectors import Spool
 
-    spool = Spool(output.folder, loaded.embedder.width, with_records=output.kind != ".npy")
+    folder = writing.target.resolve().parent if writing.target else None
+    spool = Spool(folder, loaded.embedder.width, with_records=kind_of(writing) != ".npy")
     with console.counter("records embedded") as counter:
         for size in spool.add(windows):
             counter.add(size)
@@ -138,12 +159,16 @@ def fit(spool: Spool, embedding: Embedding, loaded: Loaded) -> Whitening:
     """Fit the whitening, keep it where asked, and say how much it keeps."""
     from nlptasks.similarity import whitening
 
-    options = {"beta": embedding.whiten_beta, "gamma": embedding.whiten_gamma, "dims": embedding.dims}
-    fitted = whitening.fit(spool.moments, **options, pooling=loaded.pooling, model=loaded.fingerprint)  # type: ignore[arg-type]
+    beta, gamma = embedding.whiten_beta, embedding.whiten_gamma
+    origin: dict[str, Any] = {"pooling": loaded.pooling, "model": loaded.fingerprint}
+    fitted = whitening.fit(spool.moments, beta=beta, gamma=gamma, dims=embedding.dims, **origin)
     dims = len(fitted.bias)
-    console.note(f"whitening from {fitted.count:,} texts, {dims} dimensions, {fitted.variance_kept:.1%} of the variance")
+    console.note(
+        f"whitening from {fitted.count:,} texts, {dims} dimensions, {fitted.variance_kept:.1%} of the variance"
+    )
     if embedding.save_whitening:
-        fitted.save(Path(embedding.save_whitening))
+        with complaints(embedding.save_whitening):
+            fitted.save(Path(embedding.save_whitening))
     return fitted
 
 
@@ -158,79 +183,7 @@ def write(windows: Iterator[Window], whitening: Whitening | None, embedding: Emb
             counter.add(len(window))
 
 
-class Output:
-    """JSON lines on stdout or in a file, .npy, or .parquet: whichever `--out` says."""
-
-    def __init__(
-        self, writing: Writing, source: str, about: Mapping[str, Any], name: str, embedding: Embedding
-    ) -> None:
-        """Keep how to write."""
-        self.writing, self.source, self.about, self.name, self.embedding = writing, source, about, name, embedding
-        self.kind = Path(writing.out or "-").suffix
-        self.folder = Path(writing.out).parent if writing.out else None
-        self.taken = () if self.kind in (".npy", ".parquet") else (name,)
-        self.stack = ExitStack()
-        self.done = self.failed = 0
-        self.lines: Lines | None = None
-        self.sink: Sink | None = None
-
-    def __enter__(self) -> Output:
-        """Begin."""
-        return self
-
-    def open(self, width: int) -> None:
-        """Open the file for vectors of a width."""
-        from nlptasks.similarity.vectors import Npy, Parquet
-
-        if self.kind not in (".npy", ".parquet"):
-            self.lines = self.stack.enter_context(Lines(self.writing, self.source, self.about))
-            self.done = self.lines.done
-            return
-        out, resume = str(self.writing.out), self.writing.resume
-        if resume and self.source == "-":
-            raise UsageError("--resume needs an input FILE")
-        self.partial = Partial(Path(out), self.source, self.about)
-        if resume:
-            self.partial.check()
-        handle = self.stack.enter_context(files.write_beside(out, keep=self.kind == ".npy", resume=resume))
-        self.partial.note()
-        if self.kind == ".npy":
-            self.sink = Npy(handle, width, self.embedding.store, resume=resume)
-            self.done = self.sink.rows
-        else:
-            self.sink = Parquet(handle, width, self.name, self.embedding.field)
-
-    def write(self, window: Window) -> None:
-        """Write one window; bad records are counted and reported."""
-        if self.lines is not None:
-            self.lines.write([row for record, answer in window for row in self.rows(record, answer)])
-            self.failed = self.lines.failed
-            return
-        for record, answer in window:
-            if isinstance(answer, RecordError):
-                self.failure(record, answer)
-        if self.sink is not None:
-            kept = [pair for pair in window if not isinstance(pair[1], RecordError)]
-            self.sink.write(kept if self.writing.on_error == "skip" else window)
-
-    def rows(self, record: Record, answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - vector or error
-        """Give the lines for one record."""
-        if isinstance(answer, RecordError):
-            return self.lines.failure(record, answer) if self.lines else []
-        return [{self.name: answer, **record.fields}]
-
-    def failure(self, record: Record, error: Exception) -> None:
-        """Count a bad record, and name the first few."""
-        self.failed += 1
-        if self.writing.on_error == "fail":
-            raise UsageError(f"{record.place}: {error}")
-        if self.failed <= 5:
-            console.note(f"{record.place}: {error}")
-
-    def __exit__(self, *error: Any) -> None:  # noqa: ANN401
-        """Complete the file, or leave the partial one."""
-        if self.sink is not None and error[0] is None:
-            self.sink.close()
-        self.stack.__exit__(*error)
-        if self.sink is not None and error[0] is None:
-            self.partial.forget()
+def note_cut(loaded: Loaded) -> None:
+    """Say how many texts were too long to be read whole."""
+    if cut := loaded.embedder.text.cut_texts:
+        console.note(f"{cut:,} texts were longer than {loaded.embedder.limit} tokens, only their start was read")

@@ -7,20 +7,24 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
 import nlptasks
 from nlptasks import files, rows
 from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.files import Record
 
 from . import console
-from .options import Machine, Model, Reading, built, flag, signed
-from .predict import parser
-from .streams import end
+from .options import Machine, Model, Reading, built, choice, flag, parameter, signed
+from .outputs import Failures, each
+from .predict import load_model, parser
+from .streams import read
 
 GROUPS = (Model, Reading, Machine)
+Scores = Iterator[tuple[Any, ...]]  # settings, scores, method, model, seconds
+Labelled = list[tuple[int, Any]]  # place in the file, from 0, and row
 
 
 def register(app: typer.Typer) -> None:
@@ -28,24 +32,25 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="eval", help="Score a model, or a file of predictions, on labelled files.")
     for name in nlptasks.names():
-        group.command(name, help=f"{nlptasks.summary(name)}\n\nScores a model on labelled files.")(command_for(name))
+        summary = nlptasks.summary(name)
+        help = f"{summary}\n\nScores a model, or a file of predictions, on labelled files."
+        group.command(name, help=help, short_help=summary)(command_for(name))
 
 
 def command_for(task: str) -> Callable[..., None]:
     """Build a task's command."""
     form = nlptasks.form(task)
-    method = Literal[tuple(form.METHODS)]  # type: ignore[misc]
-    listed = (
-        ("files", list[str], typer.Argument(metavar="FILE...", help="Labelled files.", show_default=False), inspect.Parameter.empty),
-        ("method", method | None, typer.Option(help="Score a model of this method.", show_default=False), None),
-        ("predictions", str | None, typer.Option(help="Score this file of predictions; FILE then has the references.", show_default=False), None),
-        ("json", bool, typer.Option("--json", help="One JSON object for each file and setting."), False),
-    )  # fmt: skip
+    method = choice(form.METHODS)
+    named = typer.Argument(metavar="FILE", help="Labelled files; - is stdin.", show_default=False)
+    asked = typer.Option(help="Score a model of this method.", show_default=False)
+    others = "Score this file of predictions, which answers FILE line by line, instead of a model."
+    predictions = typer.Option(metavar="FILE", help=others, show_default=False)
+    as_json = typer.Option("--json", help="Print one JSON object for each file and setting.")
     parameters = [
-        *(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
-            for name, kind, option, default in listed
-        ),
+        parameter("files", list[str], named, inspect.Parameter.empty),
+        parameter("method", method | None, asked),
+        parameter("predictions", str | None, predictions),
+        parameter("json", bool, as_json, False),
         *(flag(field, form.Sweep) for field in rows.describe(form.Sweep)),
         *(flag(field, form.Options) for field in rows.describe(form.Options)),
         *(flag(field, group) for group in GROUPS for field in rows.describe(group)),
@@ -59,99 +64,91 @@ def command_for(task: str) -> Callable[..., None]:
 
 def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     """Score every file and print the results."""
-    reading: Reading = built(Reading, values)
     score = scorer(task, form, values)
-    results, failed = [], 0
+    results, failures = [], Failures()
     for file in values["files"]:
-        labelled, bad = read_labelled(file, reading, form)
-        failed += bad
+        before = failures.count
+        labelled = read_labelled(file, built(Reading, values), form, failures)
         for settings, scores, method, model, seconds in score(labelled):
-            results.append(
-                {
-                    "task": task,
-                    "method": method,
-                    "model": model,
-                    "file": file,
-                    "settings": settings,
-                    "records": len(labelled),
-                    "failed": bad,
-                    "scores": scores,
-                    "seconds": round(seconds, 3),
-                    "records_per_second": round(len(labelled) / max(seconds, 1e-9), 1),
-                }
-            )
+            made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
+            made |= {"records": len(labelled), "failed": failures.count - before, "scores": scores}
+            made |= {"seconds": round(seconds, 3), "records_per_second": round(len(labelled) / max(seconds, 1e-9), 1)}
+            results.append(made)
             if values["json"]:
-                print(json.dumps(results[-1], ensure_ascii=False), flush=True)
+                print(json.dumps(made, ensure_ascii=False), flush=True)
     if not values["json"]:
         show(results)
-    end(failed)
+    failures.end()
 
 
-def scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[list[Any]], Iterator[tuple[Any, ...]]]:
+def scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
     """Choose what scores labelled rows: a model, or the predictions of another system."""
-    module = nlptasks.load(task)
-    if values["predictions"]:
-        if len(values["files"]) > 1:
-            raise UsageError("--predictions goes with one FILE, whose records it answers line by line")
-        predicted = read_predictions(values["predictions"])
+    return predictions_scorer(task, values) if values["predictions"] else model_scorer(task, form, values)
 
-        def score(labelled: list[Any]) -> Iterator[tuple[Any, ...]]:
-            yield {}, module.score_predictions(predicted, labelled), None, values["predictions"], 0.0
 
-        return score
-    from nlptasks.training import models
+def model_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
+    """Load the model, and give what scores it."""
+    module, sweep = nlptasks.load(task), built(form.Sweep, values)
+    loaded = load_model(task, form, values)
 
-    model, machine = built(Model, values), built(Machine, values)
-    found = None if model.backbone else models.find(task, model.model, values["method"])
-    options = {"options": built(form.Options, values), "backbone": model.backbone}
-    loaded = module.load(found, **options, **machine.prepared())
-    sweep = built(form.Sweep, values)
-
-    def score_model(labelled: list[Any]) -> Iterator[tuple[Any, ...]]:
+    def score(labelled: Labelled) -> Scores:
         started = time.monotonic()
-        for settings, scores in module.evaluations(loaded, labelled, sweep):
+        for settings, scores in module.evaluations(loaded, [row for _, row in labelled], sweep):
             yield settings, scores, loaded.method, loaded.name, time.monotonic() - started
 
-    return score_model
+    return score
 
 
-def read_labelled(file: str, reading: Reading, form: ModuleType) -> tuple[list[Any], int]:
+def predictions_scorer(task: str, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
+    """Read the predictions, and give what scores them.
+
+    Raises:
+        UsageError: they cannot answer more than one file.
+    """
+    module, name = nlptasks.load(task), values["predictions"]
+    if len(values["files"]) > 1:
+        raise UsageError("--predictions goes with one FILE, whose records it answers line by line")
+    predicted = [record.fields.get("prediction") for record in files.read_records(name, format="jsonl")]
+
+    def score(labelled: Labelled) -> Scores:
+        if labelled[-1][0] >= len(predicted):
+            raise InputError(f"{name}: {len(predicted)} predictions for more records; expected one for each, in order")
+        yield (
+            {},
+            module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled]),
+            None,
+            name,
+            0.0,
+        )
+
+    return score
+
+
+def read_labelled(file: str, reading: Reading, form: ModuleType, failures: Failures) -> Labelled:
     """Read the rows of a file that have a reference; the others are counted and named.
 
     Raises:
         InputError: there is none.
     """
-    parse = parser(form, {}, "")
-    labelled, bad = [], 0
-    found = files.read_records(
-        file, format=reading.format, columns=reading.names(), names=form.COLUMNS_ASKED, encoding=reading.encoding
-    )
-    for record in found:
-        try:
-            row = parse(record)
-            missing = [name for name in form.REFERENCES if getattr(row, name) is None]
-            if missing:
-                raise RecordError(f"no {missing[0]}; scoring needs the reference")
-            labelled.append(row)
-        except RecordError as error:
-            bad += 1
-            if bad <= 5:
-                console.note(f"{record.place}: {error}")
+    parse = parser(form, {}, None)
+
+    def use(record: Record) -> Any:  # noqa: ANN401 - the row of any task
+        row = parse(record)
+        missing = [name for name in form.REFERENCES if getattr(row, name) is None]
+        if missing:
+            raise RecordError(f"no {missing[0]}; scoring needs the reference")
+        return row
+
+    labelled = list(each(read(file, reading, form.COLUMNS_ASKED), use, failures))
     if not labelled:
         raise InputError(f"{file}: no labelled record; expected the fields {', '.join(form.COLUMNS_ASKED)}")
-    return labelled, bad
-
-
-def read_predictions(file: str) -> list[Any]:
-    """Read the `prediction` of each line; none where a line has none."""
-    return [record.fields.get("prediction") for record in files.read_records(file, format="jsonl")]
+    return labelled
 
 
 def show(results: list[dict[str, Any]]) -> None:
     """Print a table: a line for each file and setting."""
     names = list(dict.fromkeys(name for result in results for name in result["scores"]))
     settings = list(dict.fromkeys(name for result in results for name in result["settings"]))
-    columns = ["file", *settings, "records", *names, "records/s"]
     lines = [
         [
             str(result["file"]).rpartition("/")[2],
@@ -162,4 +159,4 @@ def show(results: list[dict[str, Any]]) -> None:
         ]
         for result in results
     ]
-    console.table("", columns, lines)
+    console.table("", ["file", *settings, "records", *names, "records/s"], lines)

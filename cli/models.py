@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from . import console
+from .tasks import form_of
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a model.", show_default=False)]
-Out = Annotated[Path, typer.Option(help="New folder.", show_default=False)]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="New folder.", show_default=False)]
 
 
 class Form(StrEnum):
@@ -55,11 +56,13 @@ def show(folder: Folder) -> None:
 
 
 def use(
-    task: Annotated[str, typer.Argument(help="Task, see nlpk tasks.", show_default=False)], folder: Folder
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Task, see nlpk tasks.", show_default=False)],
+    folder: Folder,
 ) -> None:
     """Let a model answer a task from now on, where --model is not given."""
     from nlptasks.training import models
 
+    form_of(task)
     chosen = models.use(task, folder)
     console.note(f"{task} ({chosen.method}) is now answered by {folder}")
 

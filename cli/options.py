@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from nlptasks import rows
 from nlptasks.errors import UsageError
+
+#: Names of the output that mean stdout, which is never replaced by a file.
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
+#: What the help shows for a value: by the option's name, else by its type.
+METAVARS: dict[str, str] = {
+    "backbone": "DIR|NAME",
+    "columns": "NAMES",
+    "config": "FILE",
+    "dev": "FILE",
+    "device": "DEVICE",
+    "dtype": "FORMAT",
+    "encoding": "NAME",
+    "field": "NAME",
+    "model": "DIR",
+    "out": "FILE",
+    "predictions": "FILE",
+    "save_whitening": "FILE",
+    "train": "FILE",
+    "whitening": "FILE",
+}
+METAVARS_BY_TYPE: dict[Any, str] = {str: "TEXT", int: "N", float: "X", Path: "DIR", list[str]: "TEXT"}
 
 
 @dataclass(frozen=True)
@@ -62,11 +86,23 @@ class Writing:
     """How results are written."""
 
     out: str | None = None
-    """File to write, beside and renamed when complete; stdout by default."""
+    """File to write; it appears when it is complete. Stdout by default."""
     resume: bool = False
     """Go on with the partial file that an interrupted run of the same command left."""
     on_error: Literal["report", "skip", "fail"] = "report"
     """What a bad record gives: an error in its place, nothing, or the end of the run."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would not be what its name says."""
+        if self.target and self.target.suffix in COMPRESSED:
+            raise UsageError(
+                f"--out {self.out}: output is not compressed; leave --out out and pipe it into a compressor"
+            )
+
+    @property
+    def target(self) -> Path | None:
+        """Give the file to write; none for stdout."""
+        return None if self.out is None or self.out in STDOUT else Path(self.out)
 
 
 @dataclass(frozen=True)
@@ -91,7 +127,7 @@ def flat(function: Callable[..., None]) -> Callable[..., None]:
         function: a command; other parameters stay as they are.
     """
     hints = typing.get_type_hints(function, include_extras=True)
-    groups = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
     parameters = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name in groups:
@@ -129,21 +165,53 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
     """Turn a field into an option; what is not given is none, so that files and methods can decide."""
     kind = field.type if type(None) in typing.get_args(field.type) else field.type | None
     name = "--" + field.name.replace("_", "-")
-    default = field.default
-    if default in (None, "", False, dataclasses.MISSING):
-        shown: bool | str = False
-    else:
-        shown = str(default)
-    is_switch = field.type is bool and default is False
+    is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
-        help=field.help + note,
-        show_default=shown,
+        help=field.help + note + shown_default(field.default),
+        metavar=metavar(field.name, field.type),
+        show_default=False,
         rich_help_panel=panel(group),
     )
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
-    )
+    return parameter(field.name, kind, option)
+
+
+def parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:  # noqa: ANN401
+    """Make a parameter in the form that typer reads."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def metavar(name: str, kind: Any) -> str | None:  # noqa: ANN401
+    """Choose what the help shows for a value; none where it lists the choices, or there is no value."""
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    known = next((METAVARS_BY_TYPE[one] for one in kinds if one in METAVARS_BY_TYPE), None)
+    return METAVARS.get(name, known) if known else None
+
+
+def shown_default(default: object) -> str:
+    """Put a default value behind the help, where it says something."""
+    if default is None or default is dataclasses.MISSING or default is False or default == "":
+        return ""
+    return f" [default: {'yes' if default is True else default}]"
+
+
+def choice(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type
+    """Make the type of an option that takes one of some names."""
+    return Literal[tuple(names)]
+
+
+def refuse_key(name: str, read: Iterable[str]) -> None:
+    """Refuse a key for answers that already means something in a record.
+
+    Args:
+        name: the key.
+        read: the fields that the command reads.
+
+    Raises:
+        UsageError: it is one of them, or `error`, or empty.
+    """
+    if not name or name in (*read, "error"):
+        raise UsageError(f"--as {name}: a field with a meaning of its own; choose another name")
 
 
 def panel(group: Any) -> str:  # noqa: ANN401
@@ -152,5 +220,5 @@ def panel(group: Any) -> str:  # noqa: ANN401
 
 
 FILE = Annotated[
-    str | None, typer.Argument(metavar="[FILE]", help="Input; - or nothing with a pipe is stdin.", show_default=False)
+    str | None, typer.Argument(metavar="FILE", help="Input; - or nothing with a pipe is stdin.", show_default=False)
 ]

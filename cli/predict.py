@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, asdict
+from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
 import typer
 
 import nlptasks
 from nlptasks import rows
-from nlptasks.errors import ModelError, RecordError
+from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
-from .options import FILE, Machine, Model, Reading, Writing, built, flag, given, signed
-from .streams import Lines, file_or_pipe, records, value_of
+from .options import FILE, Machine, Model, Reading, Writing, built, choice, flag, given, parameter, refuse_key, signed
+from .outputs import json_lines, opened
+from .streams import is_terminal, records, skip, value_of
 
 GROUPS = (Model, Reading, Writing, Machine)
 
@@ -26,31 +28,22 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="predict", help="Ask a model: JSON lines out, one for each record in.")
     for name in nlptasks.names():
-        group.command(name, help=f"{nlptasks.summary(name)}\n\nOne record by its options, or many from FILE or stdin.")(
-            command_for(name)
-        )
+        summary = nlptasks.summary(name)
+        help = f"{summary}\n\nAsks about one record given by its options, or about many from FILE or stdin."
+        group.command(name, help=help, short_help=summary)(command_for(name))
 
 
 def command_for(task: str) -> Callable[..., None]:
     """Build a task's command: its fields, its options and what all tasks share become flags."""
     form = nlptasks.form(task)
-    method = Literal[tuple(form.METHODS)]  # type: ignore[misc]
+    method = choice(form.METHODS)
+    key = typer.Option("--as", metavar="NAME", help="Key of the answer in the output.")
     parameters = [
-        inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=FILE),
+        parameter("file", *get_args(FILE)),
         *(record_flag(field, form.Row) for field in asked(form)),
         *(flag(field, form.Options) for field in rows.describe(form.Options)),
-        inspect.Parameter(
-            "method",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[method | None, typer.Option(help="Ask a model of this method.", show_default=False)],
-        ),
-        inspect.Parameter(
-            "name",
-            inspect.Parameter.KEYWORD_ONLY,
-            default="prediction",
-            annotation=Annotated[str, typer.Option("--as", help="Key of the answer in the output.")],
-        ),
+        parameter("method", method | None, typer.Option(help="Ask a model of this method.", show_default=False)),
+        parameter("name", str, key, "prediction"),
         *(flag(field, group) for group in GROUPS for field in rows.describe(group)),
     ]
 
@@ -60,9 +53,9 @@ def command_for(task: str) -> Callable[..., None]:
     return signed(command, nlptasks.summary(task), parameters)
 
 
-def record_flag(field: rows.Field, group: type) -> inspect.Parameter:
+def record_flag(field: rows.Field, group: type) -> Any:  # noqa: ANN401 - a parameter
     """Turn a field of a row into an option that takes text, `@file` or `-`."""
-    return flag(rows.Field(field.name, str, None, field.help), group, " @FILE reads it from a file.")
+    return flag(rows.Field(field.name, str, None, field.help), group, " @FILE reads it from a file, - from stdin.")
 
 
 def asked(form: ModuleType) -> list[rows.Field]:
@@ -73,45 +66,73 @@ def asked(form: ModuleType) -> list[rows.Field]:
 def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     """Answer all records."""
     from nlptasks.inference.predictor import stream
+
+    name, writing, reading = values["name"], built(Writing, values), built(Reading, values)
+    refuse_key(name, [*rows.names(form.Row), *form.ALIASES])
+    fills = filled(form, values)
+    sink = json_lines(writing, name)
+    source, found = chosen(values["file"], fills, form, reading)
+    loaded = load_model(task, form, values)
+    about = {"task": task, "fields": fills, "as": name, "model": loaded.fingerprint}
+    about |= {**given(form.Options, values), **asdict(reading)}
+    with opened(writing, source, about, sink) as output, console.counter("records") as counter:
+        worker = nlptasks.load(task).worker(loaded)
+        for window in stream(skip(found, output.done), parser(form, fills, name), worker, loaded.budget):
+            output.write(window)
+            counter.add(len(window))
+    output.end()
+
+
+def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of any task
+    """Load the model that the flags choose.
+
+    Raises:
+        ModelError: there is none of the method asked for.
+    """
     from nlptasks.training import models
 
-    model, reading, writing, machine = (built(group, values) for group in GROUPS)
-    fills = {field.name: value_of(values[field.name]) for field in asked(form) if values[field.name] is not None}
-    source, found_records = chosen(values["file"], fills, form, reading)
-    found = None if model.backbone else models.find(task, model.model, values["method"])
-    if found is None and values["method"]:
-        raise ModelError(f"no model of method {values['method']}; make one: nlpk train {task} --method {values['method']}")
+    model, machine, method = built(Model, values), built(Machine, values), values["method"]
+    found = None if model.backbone else models.find(task, model.model and Path(model.model), method)
+    if found is None and method:
+        raise ModelError(f"no model of method {method}; make one: nlpk train {task} --method {method}")
     options = {"options": built(form.Options, values), "backbone": model.backbone}
-    loaded = nlptasks.load(task).load(found, **options, **machine.prepared())
-    about = {"task": task, "fields": fills, "as": values["name"], **given(form.Options, values)}
-    with Lines(writing, source, {**about, "model": loaded.fingerprint}) as lines, console.counter("records") as counter:
-        worker = nlptasks.load(task).worker(loaded)
-        parse = parser(form, fills, values["name"])
-        for window in stream(skip(found_records, lines.done), parse, worker, loaded.budget):
-            out: list[dict[str, Any]] = []
-            for record, answer in window:
-                if isinstance(answer, RecordError):
-                    out += lines.failure(record, answer)
-                else:
-                    out.append({**record.fields, values["name"]: answer})
-            lines.write(out)
-            counter.add(len(window))
-    lines.finish()
+    return nlptasks.load(task).load(found, **options, **machine.prepared())
 
 
-def chosen(
-    file: str | None, fills: dict[str, str], form: ModuleType, reading: Reading
-) -> tuple[str, Iterator[Record]]:
-    """Choose between the one record that the options give and the records of a stream."""
-    needed = [field.name for field in rows.describe(form.Row) if field.default is rows.MISSING]
-    if file is None and fills and all(name in fills for name in needed):
-        record = Record("options", 1, dict(fills))
-        return "-", iter([record])
-    return file_or_pipe(file), records(file, reading, form.COLUMNS_ASKED)
+def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str]:
+    """Read the fields that the options give.
+
+    Raises:
+        UsageError: stdin is asked for twice.
+    """
+    fields = {field.name: values[field.name] for field in asked(form) if values[field.name] is not None}
+    if [*fields.values(), values["file"]].count("-") > 1:
+        raise UsageError("- stands twice: stdin can be only one of the fields, or FILE")
+    return {name: value_of(value) for name, value in fields.items()}
 
 
-def parser(form: ModuleType, fills: Mapping[str, str], name: str) -> Callable[[Record], Any]:
-    """Make the function that turns a record into a row."""
+def chosen(file: str | None, fills: dict[str, str], form: ModuleType, reading: Reading) -> tuple[str, Iterator[Record]]:
+    """Choose between the one record that the options give and the records of a stream.
+
+    Raises:
+        UsageError: the options give only a part of it, and there is no stream.
+    """
+    missing = [f.name for f in rows.describe(form.Row) if f.default is MISSING and f.name not in fills]
+    if file is None and fills and not missing:
+        return "-", iter([Record("options", 1, dict(fills))])
+    if file is None and fills and is_terminal():
+        raise UsageError(f"no --{missing[0]}; give it too, or name a FILE whose records have the field")
+    return records(file, reading, form.COLUMNS_ASKED)
+
+
+def parser(form: ModuleType, fills: Mapping[str, str], name: str | None) -> Callable[[Record], Any]:
+    """Make the function that turns a record into a row.
+
+    Args:
+        form: of the task.
+        fills: fields for records that lack them.
+        name: key of the answer, which a record must not have; none where there will be none.
+    """
 
     def parse(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         if record.problem:
@@ -122,11 +143,3 @@ def parser(form: ModuleType, fills: Mapping[str, str], name: str) -> Callable[[R
         return rows.parse(form.Row, {**fills, **known})
 
     return parse
-
-
-def skip(found: Iterator[Record], number: int) -> Iterator[Record]:
-    """Leave out the records that an earlier run has answered."""
-    for _ in range(number):
-        if next(found, None) is None:
-            return
-    yield from found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,9 @@ from nlptasks.similarity.row import Options
 
 from . import console
 from .embed import answered, load_model
-from .options import FILE, Machine, Model, Reading, Writing, flat
-from .streams import Lines, end, file_or_pipe, records
+from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
+from .outputs import Failures, Pair, complaints, json_lines, opened
+from .streams import records, skip
 
 if TYPE_CHECKING:
     from nlptasks.similarity.index import Index, Writer
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from nlptasks.similarity.vectors import Window
 
 Folder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.", show_default=False)]
-Field = Annotated[str, typer.Option(help="Field that holds the text, in JSON lines and tables.")]
+Field = Annotated[str, typer.Option(metavar="NAME", help="Field that holds the text, in JSON lines and tables.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,97 +38,137 @@ def register(app: typer.Typer) -> None:
 
 
 def build(
-    out: Annotated[Path, typer.Option(help="Folder for the index.", show_default=False)],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the index.", show_default=False)],
     file: FILE = None,
     field: Field = "text",
-    exact_below: Annotated[int, typer.Option(help="Texts from which a graph is built; below, search is exact.")] = 100_000,
+    exact_below: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Texts from which a graph is built; below, search is exact.")
+    ] = 100_000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an index that is there.")] = False,
-    options: Options = Options(),
-    model: Model = Model(),
-    reading: Reading = Reading(),
-    machine: Machine = Machine(),
+    options: Options,
+    model: Model,
+    reading: Reading,
+    machine: Machine,
 ) -> None:
     """Build an index from texts, one a line or a record."""
     from nlptasks.similarity.index import Index
 
-    found = records(file_or_pipe(file), reading, (field,))
+    _, found = records(file, reading, (field,))
     loaded = load_model(model, options, machine)
     about = {"model": loaded.origin, "pooling": loaded.pooling, "limit": options.limit, "field": field}
-    settings = {"width": loaded.embedder.width, "model": fingerprint(loaded), "about": about}
-    fill(Index.create(out, exact_below=exact_below, overwrite=overwrite, **settings), found, loaded, field)
+    settings: dict[str, Any] = {"width": loaded.embedder.width, "model": fingerprint(loaded), "about": about}
+    with complaints(out):
+        fill(Index.create(out, exact_below=exact_below, overwrite=overwrite, **settings), found, loaded, field)
 
 
-def add(index: Folder, file: FILE = None, reading: Reading = Reading(), machine: Machine = Machine()) -> None:
+def add(*, index: Folder, file: FILE = None, reading: Reading, machine: Machine) -> None:
     """Add texts to an index, with the model it was built with."""
     from nlptasks.similarity.index import Index
 
-    opened = Index.open(index)
-    field = opened.about["field"]
-    found = records(file_or_pipe(file), reading, (field,))
-    fill(Index.extend(index), found, load_for(opened, machine), field)
+    found_index = Index.open(index)
+    field = found_index.about["field"]
+    _, found = records(file, reading, (field,))
+    loaded = load_for(found_index, machine)
+    with complaints(index):
+        fill(Index.extend(index), found, loaded, field)
 
 
 def query(
+    *,
     index: Folder,
-    question: Annotated[str | None, typer.Argument(help="The question; without it, lines of stdin.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Texts to find.")] = 10,
-    file: Annotated[str | None, typer.Option(help="File of questions; - is stdin.", show_default=False)] = None,
-    name: Annotated[str, typer.Option("--as", help="Key of the texts found in the output.")] = "prediction",
-    reading: Reading = Reading(),
-    writing: Writing = Writing(),
-    machine: Machine = Machine(),
+    question: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="QUESTION", help="The question; without it, --file or stdin has them.", show_default=False
+        ),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Texts to find.")] = 10,
+    file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="File of questions; - is stdin.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Key of the texts found in the output.")
+    ] = "prediction",
+    reading: Reading,
+    writing: Writing,
+    machine: Machine,
 ) -> None:
-    """Find the texts nearest to a question: JSON lines, the texts found in the field prediction."""
+    """Find the texts nearest to a question.
+
+    JSON lines, with the texts found in the field prediction, the nearest first.
+    """
     from nlptasks.similarity.index import Index
 
+    refuse_key(name, ("text",))
+    sink = json_lines(writing, name)
     if question is not None and file is not None:
         raise UsageError("a question and --file: give one of them")
-    opened = Index.open(index)
-    source = "-" if question is not None else file_or_pipe(file)
-    found = iter([Record("options", 1, {"text": question})]) if question is not None else records(source, reading, ("text",))
-    loaded = load_for(opened, machine)
-    about = {"index": str(index.resolve()), "count": opened.count, "k": k, "as": name}
-    with Lines(writing, source, about) as lines:
-        for _ in range(lines.done):
-            next(found, None)
-        for window in answered(found, loaded, "text", (name,)):
-            lines.write(list(hits(window, opened, k, name, lines)))
-    lines.finish()
+    found_index = Index.open(index)
+    source, found = asked(question, file, reading)
+    loaded = load_for(found_index, machine)
+    about = {"index": str(index.resolve()), "count": found_index.count, "model": loaded.fingerprint, "k": k, "as": name}
+    with opened(writing, source, {**about, **asdict(reading)}, sink) as output:
+        for window in answered(skip(found, output.done), loaded, "text", (name,)):
+            output.write(hits(window, found_index, k))
+    output.end()
+
+
+def asked(question: str | None, file: str | None, reading: Reading) -> tuple[str, Iterator[Record]]:
+    """Choose between the question of the command line and those of a stream."""
+    if question is not None:
+        return "-", iter([Record("options", 1, {"text": question})])
+    return records(file, reading, ("text",))
 
 
 def fill(opening: AbstractContextManager[Writer], found: Iterator[Record], loaded: Loaded, field: str) -> None:
     """Embed records and add them to an index; bad ones are left out, counted and named."""
-    import numpy as np
-
-    failed = 0
+    failures = Failures(ending="; left out")
     with opening as writer, console.counter("texts") as counter:
         writer.check(fingerprint(loaded))
         for window in answered(found, loaded, field, ()):
-            good = [(record, vector) for record, vector in window if not isinstance(vector, RecordError)]
-            for record, answer in window:
-                if isinstance(answer, RecordError):
-                    failed += 1
-                    if failed <= 5:
-                        console.note(f"{record.place}: {answer}; left out")
-            if good:
-                writer.add([record.fields for record, _ in good], np.stack([vector for _, vector in good]))
+            put(writer, window, failures)
             counter.add(len(window))
         count = writer.count
     console.note(f"{count:,} texts in the index")
-    end(failed)
+    failures.end()
 
 
-def hits(window: Window, index: Index, k: int, name: str, lines: Lines) -> Iterator[dict[str, Any]]:
-    """Give the output for each question of a window."""
+def put(writer: Writer, window: Window, failures: Failures) -> None:
+    """Add the good records of a window to an index."""
+    import numpy as np
+
+    good: list[tuple[Record, Any]] = []
+    for record, answer in window:
+        if isinstance(answer, RecordError):
+            failures.add(record, answer)
+        else:
+            good.append((record, answer))
+    if not good:
+        return
+    try:
+        writer.add([record.fields for record, _ in good], np.stack([vector for _, vector in good]))
+    except RecordError as error:  # one that the index cannot keep; nothing of the window was added
+        if len(good) > 1:
+            for pair in good:
+                put(writer, [pair], failures)
+        else:
+            failures.add(good[0][0], error)
+
+
+def hits(window: Window, index: Index, k: int) -> list[Pair]:
+    """Answer the questions of a window with the texts nearest to them."""
     import numpy as np
 
     vectors = [vector for _, vector in window if not isinstance(vector, RecordError)]
     found = iter(index.query(np.stack(vectors), k) if vectors else [])
-    for record, answer in window:
-        if isinstance(answer, RecordError):
-            yield from lines.failure(record, answer)
-        else:
-            yield {**record.fields, name: [{"cosine": hit.cosine, **hit.item} for hit in next(found)]}
+    return [
+        (
+            record,
+            answer if isinstance(answer, RecordError) else [{**hit.item, "cosine": hit.cosine} for hit in next(found)],
+        )
+        for record, answer in window
+    ]
 
 
 def load_for(index: Index, machine: Machine) -> Loaded:

@@ -6,11 +6,12 @@ import inspect
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from datetime import datetime
 from importlib.resources import files as resources
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,9 +20,11 @@ from nlptasks import places, rows
 from nlptasks.errors import UsageError
 
 from . import __version__, console
-from .options import Reading, built, flag, given, signed
+from .options import Reading, built, choice, flag, given, metavar, parameter, signed
+from .outputs import complaints
 
-Option = typer.Option
+if TYPE_CHECKING:
+    from nlptasks.training.run import Plan, Training
 
 
 def register(app: typer.Typer) -> None:
@@ -29,32 +32,34 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="train", help="Train a model; without data on the task's sample data.")
     for name in nlptasks.names():
-        group.command(name, help=f"{nlptasks.summary(name)}\n\n{methods_of(nlptasks.form(name))}")(command_for(name))
+        summary = nlptasks.summary(name)
+        help = f"{summary}\n\n{methods_of(nlptasks.form(name))}"
+        group.command(name, help=help, short_help=summary)(command_for(name))
 
 
 def methods_of(form: ModuleType) -> str:
     """List a task's methods for the help."""
-    return "Methods: " + "; ".join(f"{name}: {method.summary}" for name, method in form.METHODS.items()) + "."
+    return "Methods:\n\n" + "\n\n".join(f"{name}: {method.summary}." for name, method in form.METHODS.items())
 
 
 def command_for(task: str) -> Callable[..., None]:
     """Build a task's command: its settings become flags."""
     form = nlptasks.form(task)
-    method = Literal[tuple(form.METHODS)]  # type: ignore[misc]
+    method = choice(form.METHODS)
 
-    def parameter(name: str, kind: Any, help: str) -> inspect.Parameter:  # noqa: ANN401
-        annotation = Annotated[kind | None, Option(help=help, show_default=False)]
-        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    def option(name: str, kind: Any, help: str, shown: str | None = None) -> inspect.Parameter:  # noqa: ANN401
+        shown = shown or metavar(name, kind)
+        return parameter(name, kind | None, typer.Option(help=help, metavar=shown, show_default=False))
 
     parameters = [
-        parameter("method", method, f"How to train; {next(iter(form.METHODS))} by default."),
-        parameter("train", list[str], "File of training rows, or a hub data set owner/name:split; may be repeated."),
-        parameter("dev", str, "File of labelled rows that choose the best model."),
-        parameter("out", Path, "New folder for the model; one under the user's data folder by default."),
-        parameter("backbone", str, "Folder or hub name of the BERT to start from; the embedded one by default."),
-        parameter("config", Path, "TOML file of settings; flags go before it."),
-        parameter("resume", Path, "Go on with an interrupted run in this folder, with its own settings and data."),
-        parameter("device", str, "auto, cpu, cuda, cuda:1 or mps."),
+        option("method", method, f"How to train; {next(iter(form.METHODS))} by default."),
+        option("train", list[str], "File of training rows, or a hub data set owner/name:split; may be repeated."),
+        option("dev", str, "File of labelled rows that choose the best model."),
+        option("out", Path, "New folder for the model; one under the user's data folder by default.", "DIR"),
+        option("backbone", str, "Folder or hub name of the BERT to start from; the embedded one by default."),
+        option("config", Path, "TOML file of settings; flags go before it."),
+        option("resume", Path, "Go on with an interrupted run in this folder, with its own settings and data."),
+        option("device", str, "auto, cpu, cuda, cuda:1 or mps."),
         *(flag(field, Reading) for field in rows.describe(Reading)),
         *(flag(field, form.Settings) for field in rows.describe(form.Settings)),
     ]
@@ -67,32 +72,42 @@ def command_for(task: str) -> Callable[..., None]:
 
 def train(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     """Train, show how it goes, and say where the model went."""
+    training = begun(task, form, values)
+    dtype = str(training.dtype).removeprefix("torch.")
+    console.note(f"{len(training.run.rows):,} rows, {training.run.steps:,} updates, {training.device}, {dtype}")
+    folder = shlex.quote(str(training.out))
+    try:
+        follow(training)
+    except KeyboardInterrupt:
+        if (training.out / "last").is_dir():
+            console.note(f"stopped at update {training.run.step}; go on with: nlpk train {task} --resume {folder}")
+        raise
+    scored = ", ".join(f"{name} {value:.4f}" for name, value in training.scores.items())
+    console.note(f"model in {training.out}" + (f" ({scored})" if scored else ""))
+    console.note(f"to let it answer from now on: nlpk models use {task} {folder}")
+
+
+def begun(task: str, form: ModuleType, values: Mapping[str, Any]) -> Training:
+    """Prepare the run that the flags ask for: a new one, or one to go on with."""
     from nlptasks.training.run import Training, planned
 
     device = values["device"] or "auto"
     if values["resume"]:
         refuse_others(values)
-        out = values["resume"]
-        training = Training(planned(out), out, device=device, resume=True)
-    else:
-        plan = planned_by_flags(task, form, values)
-        out = values["out"] or places.home() / "runs" / task / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        training = Training(plan, out, device=device)
-    best = training.task.best
-    dtype = str(training.dtype).removeprefix("torch.")
-    console.note(f"{len(training.run.rows):,} rows, {training.run.steps:,} updates, {training.device}, {dtype}")
-    try:
-        console.show_training(training, best)
-    except KeyboardInterrupt:
-        if training.run.step:
-            console.note(f"stopped at update {training.run.step}; go on with: nlpk train {task} --resume {out}")
-        raise
-    scored = ", ".join(f"{name} {value:.4f}" for name, value in training.scores.items())
-    console.note(f"model in {out}" + (f" ({scored})" if scored else ""))
-    console.note(f"to let it answer from now on: nlpk models use {task} {out}")
+        return Training(planned(values["resume"]), values["resume"], device=device, resume=True)
+    plan = planned_by_flags(task, form, values)
+    out = values["out"] or places.home() / "runs" / task / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    return Training(plan, out, device=device)
 
 
-def planned_by_flags(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def follow(training: Training) -> None:
+    """Run the training to its end, or to an interrupt."""
+    steps: Any = iter(training)
+    with complaints(training.out), closing(steps):  # a generator, which saves its state when it is closed
+        console.show_training(steps, training.task.best)
+
+
+def planned_by_flags(task: str, form: ModuleType, values: Mapping[str, Any]) -> Plan:
     """Make the plan of a new run from the flags."""
     from nlptasks.training.data import Source
     from nlptasks.training.run import Plan

@@ -58,11 +58,15 @@ class Task(Protocol[ModelT]):
         ...
 
     def model(self, backbone: Backbone) -> ModelT:
-        """Put the task's head on a backbone."""
+        """Put the task's head on a backbone; the model keeps the encoder as `bert`."""
         ...
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
-        """Encode training rows for one forward pass."""
+        """Encode training rows for one forward pass.
+
+        This runs in a thread ahead of the model, so it must not draw from torch's random numbers: a resumed run
+        would draw others.
+        """
         ...
 
     def loss(self, model: ModelT, work: Work) -> Tensor:
@@ -70,7 +74,10 @@ class Task(Protocol[ModelT]):
         ...
 
     def finish(self, model: ModelT, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
-        """Do what comes after the last update, on the best weights; tell whether anything changed."""
+        """Do what comes after the last update, on the best weights; tell whether anything changed.
+
+        It may be called again on what it made, where a run was interrupted here and resumed.
+        """
         ...
 
     def score(self, model: ModelT, rows: Sequence[Any], budget: Budget) -> dict[str, float]:

@@ -1,12 +1,28 @@
 """Set up every test run: one thread, no network, a home of its own, and the GPU tests' way out."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from nlptasks.backbone.weights import Backbone
+
 # torch and the tokenizer read these when they are imported, so they are set before any test module is.
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+
+#: The vocabulary of the tiny BERT: words and pieces, and below them what a simplified vocabulary leaves out.
+TINY_WORDS = (
+    *("[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    *"今天气很好我们去公园玩吧北京上海的和不是了在有人这中大为来个国到说时地也子就道可要他",
+    *"abcdefghijklmnopqrstuvwxyz0123456789，。！？",
+    *("the", "play", "##ing", "##s", "##ed", "##a", "##b"),
+    *("天气", "公园", "##天", "...", "##。"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,3 +41,49 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     if not torch.cuda.is_available():
         pytest.skip("needs a GPU")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a BERT of 2 layers, 16 wide, 2 heads, whose weights are all random and large enough to matter."""
+    import torch
+
+    from nlptasks.backbone import weights
+    from nlptasks.backbone.bert import Bert, Config
+    from nlptasks.backbone.text import Text
+
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "vocab.txt").write_text("\n".join(TINY_WORDS) + "\n", encoding="utf-8")
+    text = Text.load(folder)
+    config = Config(
+        vocab_size=len(text),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    bert = Bert(config)
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in bert.named_parameters():
+        centre = float("norm.weight" in name)
+        torch.nn.init.normal_(parameter, mean=centre, std=0.2, generator=generator)
+    weights.save(folder, bert, text, {})
+    (folder / "vocab.txt").unlink()
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> Backbone:
+    """Load the tiny BERT anew, ready to predict."""
+    from nlptasks.backbone import weights
+
+    backbone = weights.load(tiny_folder)
+    backbone.bert.eval()
+    return backbone
+
+
+@pytest.fixture
+def tiny_words() -> tuple[str, ...]:
+    """Give the words of the tiny BERT, in order."""
+    return TINY_WORDS

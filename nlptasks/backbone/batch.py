@@ -34,8 +34,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move every part to a device."""
-        parts = (self.ids, self.segments, self.mask, self.positions)
-        return Batch(*(part if part is None else part.to(device, non_blocking=True) for part in parts))
+
+        def moved(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part.to(device, non_blocking=True)
+
+        return Batch(self.ids.to(device, non_blocking=True), *map(moved, (self.segments, self.mask, self.positions)))
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[Tensor, Tensor]:
@@ -103,19 +106,21 @@ class Budget:
         """Compute all rows, in passes within the budget, and give the answers in the order of the rows.
 
         Out of memory halves the budget and goes on with what is left; a single row that does not fit is an error.
+
+        Args:
+            rows: in any order.
+            size: counts the tokens of a row.
+            compute: gives an answer for each row of one pass.
         """
         answers: dict[int, R] = {}
-        while len(answers) < len(rows):
-            left = [place for place in range(len(rows)) if place not in answers]
-            for chosen in self.cut([size(rows[place]) for place in left]):
-                places = [left[index] for index in chosen]
-                try:
-                    answers.update(zip(places, compute([rows[place] for place in places]), strict=True))
-                except (torch.OutOfMemoryError, RuntimeError) as error:
-                    if len(places) == 1 or not is_out_of_memory(error):
-                        raise
-                    self.halve(sum(size(rows[place]) for place in places))
+        while left := [place for place in range(len(rows)) if place not in answers]:
+            sizes = [size(rows[place]) for place in left]
+            for chosen in self.cut(sizes):
+                computed = attempt(compute, [rows[left[index]] for index in chosen])
+                if computed is None:
+                    self.halve(sum(sizes[index] for index in chosen))
                     break
+                answers.update(zip([left[index] for index in chosen], computed, strict=True))
         return [answers[place] for place in range(len(rows))]
 
     def halve(self, tokens: int) -> None:
@@ -126,6 +131,17 @@ class Budget:
         logger.info("out of memory: going on with %d tokens at once", self.tokens)
 
 
+def attempt(compute: Callable[[list[T]], Sequence[R]], rows: list[T]) -> Sequence[R] | None:
+    """Compute one pass; nothing comes back, and nothing holds its tensors any more, where memory ran out."""
+    try:
+        return compute(rows)
+    except RuntimeError as error:
+        if len(rows) == 1 or not is_out_of_memory(error):
+            raise
+    return None
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell running out of memory from other failures; a CPU's allocator says it in words only."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Tell running out of memory from other failures; some allocators say it in words only."""
+    words = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(part in str(error) for part in words)

@@ -9,20 +9,22 @@ Source: Devlin et al. 2018, arXiv 1810.04805. Conditional LayerNorm: kexue.fm/ar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.dropout import Dropout
 from nlptasks.backbone.linear import Linear
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "gelu_pytorch_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
     "silu": F.silu,
     "swish": F.silu,
@@ -54,7 +56,8 @@ class Norm(nn.LayerNorm):
     def __init__(self, width: int, eps: float, condition: int | None = None) -> None:
         """Make a norm of (N, width); `condition` is the width of c, or none for a plain LayerNorm."""
         super().__init__(width, eps)
-        self.gain_shift = self.bias_shift = None
+        self.gain_shift: nn.Linear | None = None
+        self.bias_shift: nn.Linear | None = None
         if condition is not None:
             self.gain_shift = nn.Linear(condition, width, bias=False)
             self.bias_shift = nn.Linear(condition, width, bias=False)
@@ -68,11 +71,16 @@ class Norm(nn.LayerNorm):
             x: (N, H).
             condition: (B, C), or none.
             rows: (N,) int, the row that each token belongs to; needed with a condition.
+
+        Raises:
+            ValueError: a condition for a norm that was made without one.
         """
-        if condition is None or self.gain_shift is None or self.bias_shift is None:
-            return self(x)
-        gain = self.weight + self.gain_shift(condition)
-        bias = self.bias + self.bias_shift(condition)
+        if condition is None:
+            return self.forward(x)
+        if self.gain_shift is None or self.bias_shift is None:
+            raise ValueError("a condition for a model that was made without one; give its width to Bert")
+        gain: Tensor = self.weight + self.gain_shift(condition)
+        bias: Tensor = self.bias + self.bias_shift(condition)
         return F.layer_norm(x, self.normalized_shape, eps=self.eps) * gain[rows] + bias[rows]
 
 
@@ -154,7 +162,7 @@ class Layer(nn.Module):
         self.feed_in = Linear(width, config.intermediate_size)
         self.feed_out = Linear(config.intermediate_size, width)
         self.feed_norm = Norm(width, config.layer_norm_eps, condition)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
         self.gelu = config.hidden_act == "gelu"
         self.activation = ACTIVATIONS[config.hidden_act]
 
@@ -197,7 +205,7 @@ class Bert(nn.Module):
         self.positions = nn.Embedding(config.max_position_embeddings, width)
         self.segments = nn.Embedding(config.type_vocab_size, width)
         self.norm = Norm(width, config.layer_norm_eps, condition)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
         self.layers = nn.ModuleList(Layer(config, number, condition) for number in range(config.num_hidden_layers))
         self.apply(self.start)
 
@@ -268,7 +276,7 @@ class Bert(nn.Module):
         if all(group.segments is None for group in groups):
             return self.segments.weight[0]
         segments = [torch.zeros_like(g.ids) if g.segments is None else g.segments for g in groups]
-        return self.segments(torch.cat([part.reshape(-1) for part in segments]))
+        return F.embedding(torch.cat([part.reshape(-1) for part in segments]), self.segments.weight)
 
 
 def positions_of(batch: Batch, start: int) -> Tensor:
@@ -288,5 +296,5 @@ def rows_of_tokens(groups: Sequence[Batch]) -> Tensor:
 
 def split(states: Tensor, groups: Sequence[Batch]) -> list[Tensor]:
     """Cut the states (N, H) of groups laid end to end into (B, T, H) for each group."""
-    parts = states.split([group.ids.numel() for group in groups])
+    parts = torch.split(states, [group.ids.numel() for group in groups])
     return [part.view(*group.ids.shape, -1) for part, group in zip(parts, groups, strict=True)]

@@ -1,14 +1,17 @@
-"""Models named by their hub name: fetched once, converted to safetensors and a ready tokenizer where they are not."""
+"""Models named by their hub name: fetched once, and given safetensors weights where they have only a pickle."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nlptasks import places
 from nlptasks.errors import ModelError
 
-PLAIN = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
+TOKENIZERS = ("tokenizer.json", "vocab.txt")
+PLAIN = ("config.json", "tokenizer_config.json", *TOKENIZERS)
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 
 
@@ -18,7 +21,7 @@ def fetch(name: str) -> Path:
     Raises:
         ModelError: there is no network, no such model, or it may not be read.
     """
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         config = download(name, "config.json")
@@ -30,13 +33,11 @@ def fetch(name: str) -> Path:
             f"{name}: not a local folder, not in the hub's cache, and the hub cannot be reached; "
             "give a local folder, set HF_ENDPOINT to a mirror, or leave the option out for the embedded model"
         ) from error
-    except (HfHubHTTPError, EntryNotFoundError, ValueError, OSError) as error:
+    except (OSError, ValueError) as error:  # the hub's errors are among them, and so is a name that cannot be one
         raise ModelError(f"{name}: the hub refused it ({first_line(error)}); check the name on the hub") from error
     if config is None or weights is None:
         raise ModelError(f"{name}: no config.json with {SAFE} or {PICKLED} on the hub; expected a BERT for PyTorch")
-    folder = config.parent
-    has_tokenizer = (folder / "tokenizer.json").is_file() or (folder / "vocab.txt").is_file()
-    return folder if weights.name == SAFE and has_tokenizer else converted(folder, name)
+    return config.parent if weights.name == SAFE else converted(config.parent, name)
 
 
 def download(name: str, file: str) -> Path | None:
@@ -46,7 +47,7 @@ def download(name: str, file: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(name, file))
-    except LocalEntryNotFoundError:
+    except LocalEntryNotFoundError:  # without network nobody knows whether the model has it
         if file in ("config.json", PICKLED):
             raise
         return None
@@ -68,46 +69,47 @@ def converted(folder: Path, name: str) -> Path:
 
 
 def convert(folder: Path, target: Path) -> None:
-    """Write a model folder again with safetensors weights and a `tokenizer.json`.
+    """Write a model folder again with safetensors weights; it appears whole or not at all.
 
     The pickle is read with `weights_only=True`, so that nothing in it can run.
 
     Raises:
-        ModelError: the weights or the tokenizer cannot be read, or the target exists.
+        ModelError: the weights cannot be read, there is no tokenizer, or the target exists.
     """
     if target.exists():
         raise ModelError(f"{target}: exists; name a new folder with --out")
-    part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    for name in (*PLAIN, SAFE):
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, part / name)
-    if not (part / SAFE).is_file():
-        unpickle(folder / PICKLED, part / SAFE)
-    if not (part / "tokenizer.json").is_file() and not (part / "vocab.txt").is_file():
-        foreign_tokenizer(folder, part)
-    part.rename(target)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise ModelError(f"{folder}: no {' and no '.join(TOKENIZERS)}; a model folder holds one of them")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch) / target.name
+        made.mkdir()
+        for name in (*PLAIN, SAFE):
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, made / name)
+        if not (made / SAFE).is_file():
+            unpickle(folder / PICKLED, made / SAFE)
+        made.rename(target)
 
 
 def unpickle(source: Path, target: Path) -> None:
-    """Turn a PyTorch pickle of tensors into safetensors."""
+    """Turn a PyTorch pickle of tensors into safetensors.
+
+    Raises:
+        ModelError: missing, damaged, or something else than tensors by name.
+    """
     import torch
     from safetensors.torch import save_file
 
+    if not source.is_file():
+        raise ModelError(f"{source}: no such file; a model folder holds its weights there or in {SAFE}")
     try:
-        tensors = torch.load(source, map_location="cpu", weights_only=True)
+        found = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen classes for damaged and for refused files
-        raise ModelError(f"{source}: not a file of tensors ({first_line(error)}); fetch the model again") from error
-    save_file({key: tensor.clone().contiguous() for key, tensor in tensors.items()}, target, metadata={"format": "pt"})
-
-
-def foreign_tokenizer(folder: Path, target: Path) -> None:
-    """Let transformers turn any other tokenizer into a `tokenizer.json`."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # transformers raises ImportError, ValueError, OSError and more
-        raise ModelError(f"{folder}: no tokenizer that can be read ({first_line(error)})") from error
-    tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"))
+        kind = type(error).__name__
+        raise ModelError(
+            f"{source}: damaged, or more than tensors, which could run code ({kind}); fetch it again"
+        ) from error
+    if not isinstance(found, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        raise ModelError(f"{source}: not tensors by name; expected the state_dict of a BERT")
+    save_file({key: tensor.clone().contiguous() for key, tensor in found.items()}, target, metadata={"format": "pt"})

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import string
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import BertProcessing
 
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, UsageError
 
 SPECIALS = {"pad": "[PAD]", "unknown": "[UNK]", "start": "[CLS]", "end": "[SEP]", "mask": "[MASK]"}
+SHORTEST = 3  # tokens: the start, one of the text, the end
 #: Text longer than this many characters a token is cut before it is tokenised: no real text has so long words.
 CHARACTERS_PER_TOKEN = 50
 
@@ -22,16 +27,18 @@ class Text:
     """A tokenizer with the five special tokens of BERT by name."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Wrap a tokenizer.
+        """Wrap a tokenizer; its own settings for padding, truncation and special tokens are replaced by BERT's.
 
         Raises:
             ModelError: a special token is missing.
         """
         self.tokenizer = tokenizer
-        self.tokenizer.no_padding()
         self.special = {name: special_id(tokenizer, token) for name, token in SPECIALS.items()}
         self.cut_texts = 0
-        self._limit: int | None = None
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        start, end = ((SPECIALS[name], self.special[name]) for name in ("start", "end"))
+        tokenizer.post_processor = BertProcessing(end, start)
 
     @classmethod
     def load(cls, folder: Path) -> Text:
@@ -40,16 +47,14 @@ class Text:
         Raises:
             ModelError: neither is there, or it is damaged.
         """
-        ready, words = folder / "tokenizer.json", folder / "vocab.txt"
-        if ready.is_file():
+        for path, read in ((folder / "tokenizer.json", from_json), (folder / "vocab.txt", from_words)):
+            if not path.is_file():
+                continue
             try:
-                return cls(Tokenizer.from_file(str(ready)))
-            except ModelError:
-                raise
+                tokenizer = read(path)
             except Exception as error:  # tokenizers raises bare Exception
-                raise ModelError(f"{ready}: not a tokenizer ({error}); fetch the model again") from error
-        if words.is_file():
-            return cls(from_words(words, tokenizer_settings(folder)))
+                raise ModelError(f"{path}: not a tokenizer ({error}); fetch the model again") from error
+            return cls(tokenizer)
         raise ModelError(f"{folder}: no tokenizer.json and no vocab.txt; a model folder holds one of them")
 
     def __len__(self) -> int:
@@ -57,53 +62,66 @@ class Text:
         return self.tokenizer.get_vocab_size()
 
     def encode(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        """Turn texts into ids, `[CLS] … [SEP]`, each at most `limit` tokens long.
+        """Turn texts into ids, `[CLS] … [SEP]`.
 
-        What is cut off is counted in `cut_texts`.
+        Args:
+            texts: what is cut is counted in `cut_texts`.
+            limit: the most tokens of a text, the two around it included.
+
+        Raises:
+            UsageError: the limit leaves no room for text.
         """
-        if limit != self._limit:
-            self.tokenizer.enable_truncation(limit)
-            self._limit = limit
+        if limit < SHORTEST:
+            raise UsageError(f"a limit of {limit} tokens leaves no room for text; expected {SHORTEST} or more")
         longest = limit * CHARACTERS_PER_TOKEN
         encoded = self.tokenizer.encode_batch_fast([text[:longest] for text in texts])
         self.cut_texts += sum(
-            bool(encoding.overflowing) or len(text) > longest for text, encoding in zip(texts, encoded, strict=True)
+            len(encoding) > limit or len(text) > longest for text, encoding in zip(texts, encoded, strict=True)
         )
-        return [encoding.ids for encoding in encoded]
+        return [self.clipped(encoding.ids, limit) for encoding in encoded]
 
-    def save(self, folder: Path) -> None:
-        """Write `tokenizer.json` and the small settings file that transformers reads beside it."""
-        self.tokenizer.no_truncation()
-        self._limit = None
-        self.tokenizer.save(str(folder / "tokenizer.json"))
+    def clipped(self, ids: list[int], limit: int) -> list[int]:
+        """Cut ids to a limit and end them properly."""
+        return ids if len(ids) <= limit else [*ids[: limit - 1], self.special["end"]]
+
+    def save(self, folder: Path, limit: int) -> None:
+        """Write `tokenizer.json`, and beside it the small settings file that transformers reads.
+
+        Args:
+            folder: of a model.
+            limit: the tokens that the model can read.
+        """
+        part = folder / "tokenizer.json.part"
+        self.tokenizer.save(str(part))
+        part.replace(folder / "tokenizer.json")
         names = ("pad", "unk", "cls", "sep", "mask")
         tokens = {f"{name}_token": token for name, token in zip(names, SPECIALS.values(), strict=True)}
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, **tokens}
+        settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": limit, **tokens}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     def simplified(self) -> tuple[Text, list[int]]:
-        """Leave out the tokens that Chinese text never needs: longer than one character and with a CJK stem.
+        """Leave out the tokens that Chinese text never needs: of several characters, with CJK or punctuation in them.
 
         Specials come first, then all other tokens in their old order (bert4keras, `load_vocab(simplified=True)`).
 
         Returns:
             The smaller tokenizer, and the old ids of its tokens, by which embeddings are sliced.
+
+        Raises:
+            ModelError: the tokenizer is not a WordPiece.
         """
-        words = sorted(self.tokenizer.get_vocab().items(), key=lambda item: item[1])
-        first = list(SPECIALS.values())
-        kept = [(word, self.tokenizer.token_to_id(word)) for word in first]
-        kept += [(word, old) for word, old in words if word not in first and not is_redundant(word)]
         state = json.loads(self.tokenizer.to_str())
-        vocabulary = {word: new for new, (word, _) in enumerate(kept)}
-        state["truncation"] = None
-        state["model"]["vocab"] = vocabulary
-        state["added_tokens"] = [
-            {**token, "id": vocabulary[token["content"]]}
-            for token in state["added_tokens"]
-            if token["content"] in vocabulary
-        ]
-        renumber(state.get("post_processor"), vocabulary)
-        return Text(Tokenizer.from_str(json.dumps(state))), [old for _, old in kept]
+        if (kind := state["model"].get("type")) != "WordPiece":
+            raise ModelError(f"a {kind} tokenizer has no vocabulary to simplify; expected a WordPiece")
+        old = self.tokenizer.get_vocab()
+        special = list(SPECIALS.values())
+        others = [word for word in sorted(old, key=old.__getitem__) if word not in special and not is_redundant(word)]
+        new = {word: place for place, word in enumerate([*special, *others])}
+        state["model"]["vocab"] = new
+        added = [token for token in state["added_tokens"] if token["content"] in new]
+        state["added_tokens"] = [{**token, "id": new[token["content"]]} for token in added]
+        state["post_processor"] = None
+        return Text(Tokenizer.from_str(json.dumps(state))), [old[word] for word in new]
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:
@@ -114,32 +132,37 @@ def special_id(tokenizer: Tokenizer, token: str) -> int:
     """
     number = tokenizer.token_to_id(token)
     if number is None:
-        raise ModelError(f"the tokenizer has no {token}; expected a BERT vocabulary with {', '.join(SPECIALS.values())}")
-    return int(number)
+        expected = ", ".join(SPECIALS.values())
+        raise ModelError(f"the tokenizer has no {token}; expected a BERT vocabulary with {expected}")
+    return number
 
 
-def tokenizer_settings(folder: Path) -> dict[str, Any]:
-    """Read `tokenizer_config.json`, or nothing where there is none."""
-    path = folder / "tokenizer_config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def from_json(path: Path) -> Tokenizer:
+    """Read a `tokenizer.json`."""
+    return Tokenizer.from_file(str(path))
 
 
-def from_words(path: Path, settings: dict[str, Any]) -> Tokenizer:
-    """Build BERT's tokenizer from a list of words, one a line."""
-    lower = settings.get("do_lower_case", True)
-    made = BertWordPieceTokenizer(
-        str(path),
-        lowercase=lower,
+def from_words(path: Path) -> Tokenizer:
+    """Build BERT's tokenizer from a list of words, one a line, and the `tokenizer_config.json` beside it, if any."""
+    about = path.with_name("tokenizer_config.json")
+    settings = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    with path.open(encoding="utf-8") as lines:  # splitlines() would also split at characters that are words here
+        words = {line.rstrip("\n"): number for number, line in enumerate(lines)}
+    tokenizer = Tokenizer(WordPiece(words, unk_token=SPECIALS["unknown"]))
+    tokenizer.normalizer = BertNormalizer(
+        lowercase=settings.get("do_lower_case", True),
         strip_accents=settings.get("strip_accents"),
         handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
     )
-    return Tokenizer.from_str(made.to_str())
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder()
+    tokenizer.add_special_tokens([token for token in SPECIALS.values() if token in words])
+    return tokenizer
 
 
 def is_redundant(word: str) -> bool:
     """Tell whether a token is longer than one character and has CJK or punctuation in its stem."""
-    stem = word.removeprefix("##")
-    return len(stem) > 1 and any(is_cjk(letter) or unicodedata.category(letter).startswith("P") for letter in stem)
+    return len(word) > 1 and any(is_cjk(letter) or is_punctuation(letter) for letter in word.removeprefix("##"))
 
 
 def is_cjk(letter: str) -> bool:
@@ -149,14 +172,6 @@ def is_cjk(letter: str) -> bool:
     return any(low <= code <= high for low, high in blocks)
 
 
-def renumber(part: Any, vocabulary: dict[str, int]) -> None:
-    """Give the special tokens inside a post-processor their new numbers, in place."""
-    if not isinstance(part, dict):
-        return
-    for name in ("cls", "sep"):
-        if isinstance(part.get(name), list):
-            part[name][1] = vocabulary[part[name][0]]
-    for token in (part.get("special_tokens") or {}).values():
-        token["ids"] = [vocabulary[word] for word in token["tokens"]]
-    for inner in part.get("processors") or []:
-        renumber(inner, vocabulary)
+def is_punctuation(letter: str) -> bool:
+    """Tell whether BERT splits words at a character: Unicode's punctuation, and ASCII's signs such as $ and +."""
+    return letter in string.punctuation or unicodedata.category(letter).startswith("P")

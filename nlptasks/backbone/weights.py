@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nlptasks.backbone.bert import ACTIVATIONS, Bert, Config
+from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.text import Text
 from nlptasks.errors import ModelError
 
@@ -24,21 +25,21 @@ DEFAULT = Path(__file__).parent / "default"
 WEIGHTS = "model.safetensors"
 WAYS_OUT = "give a local folder, a name that is already in the hub's cache, or leave the option out"
 
-#: Hugging Face's names and ours; query, key and value are one matrix here and three there.
+#: Our names and Hugging Face's; query, key and value are one matrix here and three there.
 NAMES = {
-    "embeddings.word_embeddings": "tokens",
-    "embeddings.position_embeddings": "positions",
-    "embeddings.token_type_embeddings": "segments",
-    "embeddings.LayerNorm": "norm",
-    "attention.output.dense": "attention_out",
-    "attention.output.LayerNorm": "attention_norm",
-    "intermediate.dense": "feed_in",
-    "output.dense": "feed_out",
-    "output.LayerNorm": "feed_norm",
+    "tokens": ["embeddings.word_embeddings"],
+    "positions": ["embeddings.position_embeddings"],
+    "segments": ["embeddings.token_type_embeddings"],
+    "norm": ["embeddings.LayerNorm"],
+    "query_key_value": ["attention.self.query", "attention.self.key", "attention.self.value"],
+    "attention_out": ["attention.output.dense"],
+    "attention_norm": ["attention.output.LayerNorm"],
+    "feed_in": ["intermediate.dense"],
+    "feed_out": ["output.dense"],
+    "feed_norm": ["output.LayerNorm"],
 }
-PARTS = ("query", "key", "value")
-#: What other checkpoints carry and an encoder does not need.
-SURPLUS = re.compile(r"cls\.|pooler\.|embeddings\.position_ids$|lm_head\.|seq_relationship\.")
+#: A constant that older files carry.
+SURPLUS = "embeddings.position_ids"
 
 
 @dataclass
@@ -53,7 +54,8 @@ class Backbone:
     def simplify_vocabulary(self) -> None:
         """Drop the tokens that Chinese text never needs, from the tokenizer and from the embeddings."""
         self.text, kept = self.text.simplified()
-        self.bert.tokens = torch.nn.Embedding.from_pretrained(self.bert.tokens.weight.detach()[kept], freeze=False)
+        tokens = self.bert.tokens
+        tokens.weight, tokens.num_embeddings = torch.nn.Parameter(tokens.weight.detach()[kept]), len(kept)
         self.bert.config = dataclasses.replace(
             self.bert.config, vocab_size=len(kept), pad_token_id=self.text.special["pad"]
         )
@@ -71,10 +73,15 @@ def load(source: str | Path | None = None) -> Backbone:
     folder = locate(source)
     config = read_config(folder)
     tensors = read_tensors(folder / WEIGHTS)
+    text = Text.load(folder)
+    if len(text) > config.vocab_size:
+        raise ModelError(
+            f"{folder}: the tokenizer has {len(text)} tokens, the model {config.vocab_size}; fetch both again"
+        )
     with torch.device("meta"):
         bert = Bert(config)
     rest = fill(bert, tensors, folder)
-    return Backbone(bert, Text.load(folder), rest, "embedded" if folder == DEFAULT else str(source))
+    return Backbone(bert, text, rest, "embedded" if folder == DEFAULT else str(source))
 
 
 def locate(source: str | Path | None) -> Path:
@@ -105,12 +112,14 @@ def read_config(folder: Path) -> Config:
     """
     path = folder / "config.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
         kind = found.get("model_type", "bert")
         if kind != "bert":
-            raise ModelError(f"{folder}: a {kind} model; expected the BERT architecture (BERT, RoBERTa-wwm, MacBERT, …)")
+            raise ModelError(f"{folder}: a {kind} model; expected BERT's architecture (BERT, RoBERTa-wwm, MacBERT, …)")
         known = {field.name for field in dataclasses.fields(Config)}
         config = Config(**{name: value for name, value in found.items() if name in known and value is not None})
+        if config.hidden_size % config.num_attention_heads:
+            raise ValueError(f"{config.num_attention_heads} heads do not divide a width of {config.hidden_size}")
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no config.json; expected a model folder in Hugging Face form") from error
     except (ValueError, TypeError) as error:
@@ -142,14 +151,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path}: damaged ({error}); fetch or train the model again") from error
 
 
-def fill(bert: Bert, tensors: Mapping[str, Tensor], folder: Path, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """Put a checkpoint's tensors into a Bert.
+def fill(bert: Bert, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
+    """Put a checkpoint's tensors into a Bert, in float32.
 
     Args:
         bert: on any device; gets new tensors.
         tensors: as in the file, with or without `bert.` in front, LayerNorm as weight/bias or gamma/beta.
         folder: for the messages.
-        dtype: of the weights from here on.
 
     Returns:
         The tensors that are not the encoder's.
@@ -157,19 +165,33 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], folder: Path, dtype: torch.d
     Raises:
         ModelError: weights are missing, unexpected or of another shape.
     """
-    ours, rest = to_ours({canonical(key): tensor for key, tensor in tensors.items()})
-    expected = {name: value.shape for name, value in bert.state_dict().items()}
-    missing = [name for name in expected if name not in ours and "_shift" not in name]
-    surplus = [name for name in ours if name not in expected]
-    wrong = [name for name in expected if name in ours and ours[name].shape != expected[name]]
+    given = {
+        canonical(key): tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()
+    }
+    given.pop(SURPLUS, None)
+    expected = to_theirs(bert)
+    for name in expected.keys() - given.keys():
+        if "_shift." in name:  # a condition that the checkpoint did not have moves nothing
+            given[name] = torch.zeros(expected[name].shape)
+    check(given, expected, folder / WEIGHTS)
+    names = {name: theirs(name) for name in bert.state_dict()}
+    bert.load_state_dict({name: torch.cat([given[key] for key in keys]) for name, keys in names.items()}, assign=True)
+    return {key: tensor for key, tensor in given.items() if key not in expected}
+
+
+def check(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Compare a checkpoint's encoder with what its configuration describes.
+
+    Raises:
+        ModelError: weights are missing, unexpected or of another shape.
+    """
+    missing = [name for name in expected if name not in given]
+    surplus = [name for name in given if name.startswith(("embeddings.", "encoder.")) and name not in expected]
+    wrong = [name for name in expected if name in given and given[name].shape != expected[name].shape]
     for problem, names in (("lacks", missing), ("has unexpected", surplus), ("has wrong shapes for", wrong)):
         if names:
             listed = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-            raise ModelError(f"{folder / WEIGHTS}: {problem} {listed}; expected the weights of its config.json")
-    for name in expected.keys() - ours.keys():
-        ours[name] = torch.zeros(expected[name])
-    bert.load_state_dict({name: tensor.to(dtype) for name, tensor in ours.items()}, assign=True)
-    return {key: tensor.to(dtype) for key, tensor in rest.items()}
+            raise ModelError(f"{path}: {problem} {listed}; expected the weights of its config.json")
 
 
 def canonical(key: str) -> str:
@@ -179,46 +201,20 @@ def canonical(key: str) -> str:
     return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", key)
 
 
-def to_ours(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Rename Hugging Face's tensors to ours and join query, key and value; what is not the encoder's comes apart."""
-    ours: dict[str, Tensor] = {}
-    rest: dict[str, Tensor] = {}
-    joined: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if SURPLUS.match(key) or not key.startswith(("embeddings.", "encoder.")):
-            rest[key] = tensor
-            continue
-        module, _, kind = key.rpartition(".")
-        if kind == "weight" and module.endswith("_shift"):
-            module, _, shift = module.rpartition(".")
-            kind = f"{shift}.weight"
-        layer = re.match(r"encoder\.layer\.(\d+)\.", module)
-        front, inner = (f"layers.{layer[1]}.", module[layer.end() :]) if layer else ("", module)
-        if inner.startswith("attention.self."):
-            joined.setdefault(f"{front}query_key_value.{kind}", {})[inner.rpartition(".")[2]] = tensor
-        else:
-            ours[f"{front}{NAMES.get(inner, inner)}.{kind}"] = tensor
-    for name, parts in joined.items():
-        if set(parts) == set(PARTS):
-            ours[name] = torch.cat([parts[part] for part in PARTS])
-    return ours, rest
+def theirs(name: str) -> list[str]:
+    """Give Hugging Face's names of one of our tensors, without `bert.` in front."""
+    layer = re.match(r"layers\.(\d+)\.", name)
+    front, inner = (f"encoder.layer.{layer[1]}.", name[layer.end() :]) if layer else ("", name)
+    module, _, kind = inner.partition(".")
+    return [f"{front}{other}.{kind}" for other in NAMES[module]]
 
 
 def to_theirs(bert: Bert) -> dict[str, Tensor]:
-    """Name an encoder's tensors as Hugging Face does, `bert.` in front."""
-    back = {ours: theirs for theirs, ours in NAMES.items()}
+    """Name an encoder's tensors as Hugging Face does, without `bert.` in front."""
     named: dict[str, Tensor] = {}
     for name, tensor in bert.state_dict().items():
-        pieces = name.split(".")
-        front = ""
-        if pieces[0] == "layers":
-            front, pieces = f"encoder.layer.{pieces[1]}.", pieces[2:]
-        module, kind = pieces[0], ".".join(pieces[1:])
-        if module == "query_key_value":
-            for part, piece in zip(PARTS, tensor.chunk(3), strict=True):
-                named[f"bert.{front}attention.self.{part}.{kind}"] = piece.contiguous()
-        else:
-            named[f"bert.{front}{back[module]}.{kind}"] = tensor.contiguous()
+        keys = theirs(name)
+        named.update(zip(keys, tensor.chunk(len(keys)), strict=True))
     return named
 
 
@@ -232,15 +228,21 @@ def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor]) -> No
 
     Args:
         folder: made where it is not there.
-        bert: the encoder.
+        bert: the encoder, not frozen.
         text: its tokenizer.
         rest: further tensors under names of their own.
+
+    Raises:
+        ValueError: the encoder is frozen; its weights can no longer be stored.
     """
+    if any(isinstance(module, Linear) and module.packed is not None for module in bert.modules()):
+        raise ValueError("a frozen model cannot be stored; load it again")
     folder.mkdir(parents=True, exist_ok=True)
-    text.save(folder)
+    text.save(folder, bert.config.max_position_embeddings)
     write_json(folder / "config.json", config_for_others(bert.config))
     part = folder / f"{WEIGHTS}.part"
-    save_file({**to_theirs(bert), **rest}, part, metadata={"format": "pt"})
+    encoder = {f"bert.{name}": tensor.contiguous() for name, tensor in to_theirs(bert).items()}
+    save_file({**encoder, **rest}, part, metadata={"format": "pt"})
     part.replace(folder / WEIGHTS)
 
 
@@ -275,4 +277,6 @@ def check_sums(folder: Path) -> None:
         path = folder / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "nothing"
         if found != expected:
-            raise ModelError(f"{path}: damaged (found sha256 {found[:12]}, expected {expected[:12]}); install nlpk again")
+            raise ModelError(
+                f"{path}: damaged (found sha256 {found[:12]}, expected {expected[:12]}); install nlpk again"
+            )

@@ -1,11 +1,15 @@
-"""Records in, answers out, in order: windows of rows, tokenised one window ahead of the model, within a token budget."""
+"""Records in, answers out, in order: windows of rows, tokenised ahead of the model, computed within a token budget."""
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol, TypeVar
 
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import RecordError
@@ -21,6 +25,10 @@ AnswerOut = TypeVar("AnswerOut", covariant=True)
 WINDOW = 8192
 #: Seconds without a new record after which a window that is not full goes on: a pipe may want its answer now.
 PATIENCE = 0.02
+#: A stream that flows, but slowly, fills a window for at most this many times the patience.
+STEADY = 50
+#: Records that may wait for their window.
+READY = 256
 
 
 class Worker(Protocol[RowIn, Example, AnswerOut]):
@@ -46,82 +54,62 @@ def stream(
     budget: Budget,
     *,
     window: int = WINDOW,
-) -> Iterator[list[tuple[Item, Answer | RecordError]]]:
+    patience: float = PATIENCE,
+) -> Generator[list[tuple[Item, Answer | RecordError]], None, None]:
     """Answer items window by window, in order.
 
     Args:
-        items: whatever the rows come from, read no further ahead than two windows.
+        items: whatever the rows come from, read no further ahead than about two windows.
         parse: gives an item's row, or raises RecordError.
         worker: encodes and answers.
         budget: bounds the tokens of one pass.
         window: the most items that are sorted by length together.
+        patience: see `windows`.
 
     Yields:
         Each item with its answer, or with the error that kept it from one.
     """
-    plan = Plan(parse, worker)
-    for chosen, examples in ahead(map(plan.encode, windows(items, window)), depth=1):
-        good = [place for place, example in enumerate(examples) if not isinstance(example, RecordError)]
-        answers: list[Answer | RecordError | Example] = list(examples)
-        computed = budget.run([examples[place] for place in good], worker.size, worker.answer)  # type: ignore[misc,arg-type]
-        for place, answer in zip(good, computed, strict=True):
-            answers[place] = answer
-        yield list(zip(chosen, answers, strict=True))  # type: ignore[arg-type]
+    with closing(ahead(encoded(windows(items, window, patience), parse, worker), depth=1)) as ready:
+        for chosen, examples in ready:
+            good = [example for example in examples if not isinstance(example, RecordError)]
+            answers = iter(budget.run(good, worker.size, worker.answer))
+            yield [
+                (item, example if isinstance(example, RecordError) else next(answers))
+                for item, example in zip(chosen, examples, strict=True)
+            ]
 
 
-class Plan(Generic[Item, Row, Example]):
-    """The part of the work that runs beside the model."""
-
-    def __init__(self, parse: Callable[[Item], Row], worker: Worker[Row, Example, object]) -> None:
-        """Keep what encodes."""
-        self.parse, self.worker = parse, worker
-
-    def encode(self, items: list[Item]) -> tuple[list[Item], list[Example | RecordError]]:
-        """Parse and encode one window."""
-        rows: list[Row] = []
-        examples: list[Example | RecordError | None] = []
-        for item in items:
-            try:
-                rows.append(self.parse(item))
-                examples.append(None)
-            except RecordError as error:
-                examples.append(error)
-        encoded = iter(self.worker.read(rows))
-        return items, [next(encoded) if example is None else example for example in examples]
+def encoded(
+    cut: Generator[list[Item], None, None], parse: Callable[[Item], Row], worker: Worker[Row, Example, object]
+) -> Iterator[tuple[list[Item], list[Example | RecordError]]]:
+    """Parse and encode windows: the part of the work that runs beside the model."""
+    with closing(cut):
+        for items in cut:
+            rows = [parsed(item, parse) for item in items]
+            examples = iter(worker.read([row for row in rows if not isinstance(row, RecordError)]))
+            yield items, [row if isinstance(row, RecordError) else next(examples) for row in rows]
 
 
-class Failure:
-    """What a thread died of, on its way to the caller."""
-
-    def __init__(self, error: BaseException) -> None:
-        """Keep the error."""
-        self.error = error
-
-
-END = object()
-
-
-def ahead(produced: Iterable[Item], *, depth: int) -> Iterator[Item]:
-    """Run an iterable in a thread, at most `depth` items ahead; its errors come out here."""
-    ready: queue.Queue[object] = queue.Queue(depth)
-    threading.Thread(target=pump, args=(produced, ready), daemon=True).start()
-    while (item := ready.get()) is not END:
-        if isinstance(item, Failure):
-            raise item.error
-        yield item  # type: ignore[misc]
-
-
-def pump(produced: Iterable[object], ready: queue.Queue[object]) -> None:
-    """Feed a queue from an iterable, then the end, or what went wrong."""
+def parsed(item: Item, parse: Callable[[Item], Row]) -> Row | RecordError:
+    """Parse an item; one that cannot be parsed gives its error instead."""
     try:
-        for item in produced:
-            ready.put(item)
-        ready.put(END)
-    except BaseException as error:
-        ready.put(Failure(error))
+        return parse(item)
+    except RecordError as error:
+        return error
 
 
-def windows(items: Iterable[Item], size: int, patience: float = PATIENCE) -> Iterator[list[Item]]:
+def ahead(produced: Iterable[Item], *, depth: int) -> Generator[Item, None, None]:
+    """Run an iterable in a thread, `depth` items ready and one in hand; its errors come out here.
+
+    Closing the generator stops the thread, once the iterable has given the item that it is at.
+    """
+    with pumping(produced, depth) as ready:
+        while not isinstance(item := ready.get(), End):
+            yield item
+        item.check()
+
+
+def windows(items: Iterable[Item], size: int, patience: float = PATIENCE) -> Generator[list[Item], None, None]:
     """Cut a stream into lists of at most `size`, shorter where the stream pauses.
 
     Args:
@@ -129,27 +117,66 @@ def windows(items: Iterable[Item], size: int, patience: float = PATIENCE) -> Ite
         size: the most items of a list.
         patience: seconds to wait for one more item once there is one.
     """
-    ready: queue.Queue[object] = queue.Queue(size)
-    threading.Thread(target=pump, args=(items, ready), daemon=True).start()
-    item = ready.get()
-    while item is not END:
-        window: list[object] = []
-        while item is not END and item is not None:
-            if isinstance(item, Failure):
-                break
-            window.append(item)
-            item = take(ready, patience) if len(window) < size else None
-        if window:
-            yield window  # type: ignore[misc]
-        if isinstance(item, Failure):
-            raise item.error
-        if item is None:
-            item = ready.get()
+    with pumping(items, min(size, READY)) as ready:
+        end = None
+        while end is None:
+            window, end = gather(ready, size, patience)
+            if window:
+                yield window
+        end.check()
 
 
-def take(ready: queue.Queue[object], patience: float) -> object | None:
-    """Wait a moment for the next item; none where it does not come."""
+def gather(ready: queue.Queue[Item | End], size: int, patience: float) -> tuple[list[Item], End | None]:
+    """Take items until the window is full, the stream pauses, or it ends; the first may take its time."""
+    window: list[Item] = []
+    closes = math.inf
+    while len(window) < size:
+        try:
+            item = ready.get(timeout=max(0, min(patience, closes - monotonic())) if window else None)
+        except queue.Empty:
+            break
+        if isinstance(item, End):
+            return window, item
+        if not window:
+            closes = monotonic() + STEADY * patience
+        window.append(item)
+    return window, None
+
+
+@dataclass(frozen=True)
+class End:
+    """How a thread ended: well, or with an error on its way to the caller."""
+
+    error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise the error, if any."""
+        if self.error is not None:
+            raise self.error
+
+
+@contextmanager
+def pumping(produced: Iterable[Item], depth: int) -> Iterator[queue.Queue[Item | End]]:
+    """Let a thread feed a queue of at most `depth` items from an iterable, then its end; leaving stops it."""
+    ready: queue.Queue[Item | End] = queue.Queue(depth)
+    stopped = threading.Event()
+    threading.Thread(target=pump, args=(produced, ready, stopped), daemon=True).start()
     try:
-        return ready.get(timeout=patience)
-    except queue.Empty:
-        return None
+        yield ready
+    finally:
+        stopped.set()
+        with suppress(queue.Empty):  # the thread puts one more item at most, and now there is room for it
+            while True:
+                ready.get_nowait()
+
+
+def pump(produced: Iterable[Item], ready: queue.Queue[Item | End], stopped: threading.Event) -> None:
+    """Feed a queue from an iterable until stopped, then the end, or what went wrong."""
+    try:
+        for item in produced:
+            ready.put(item)
+            if stopped.is_set():
+                return
+        ready.put(End())
+    except BaseException as error:
+        ready.put(End(error))

@@ -7,28 +7,18 @@ import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
-from nlptasks.errors import InputError, RecordError
+from nlptasks.errors import RecordError
 from nlptasks.files import Record
 from nlptasks.similarity.whitening import Moments, Whitening
 
-Window = list[tuple[Record, "np.ndarray | RecordError"]]
-
-
-class Sink(Protocol):
-    """Where vectors go."""
-
-    def write(self, window: Window) -> None:
-        """Write one window; a bad record keeps its place."""
-        ...
-
-    def close(self) -> None:
-        """Write what can only be known at the end."""
-        ...
+ROWS_AT_ONCE = 8192
+Answered = tuple[Record, "np.ndarray | RecordError"]
+Window = list[Answered]
 
 
 class Npy:
@@ -42,21 +32,24 @@ class Npy:
             width: K.
             dtype: float32 or float16.
             resume: keep the rows that are there.
-
-        Raises:
-            InputError: the partial file holds rows of another form.
         """
         self.handle, self.width, self.dtype = handle, width, np.dtype(dtype)
-        self.rows = 0
-        handle.seek(0)
-        there = handle.read(len(npy.MAGIC_PREFIX)) if resume else b""
+        self.done = self.failed = self.rows = 0
         self.header()
-        start = handle.tell()
-        if there:
-            row = self.width * self.dtype.itemsize
-            self.rows = max(0, handle.seek(0, 2) - start) // row
-            handle.seek(start + self.rows * row)
+        if resume:
+            self.recount()
         handle.truncate()
+
+    def recount(self) -> None:
+        """Count the whole rows behind the header, and go to their end."""
+        size = self.width * self.dtype.itemsize
+        while len(block := self.handle.read(size * ROWS_AT_ONCE)) >= size:
+            rows = np.frombuffer(block[: len(block) // size * size], self.dtype).reshape(-1, self.width)
+            self.failed += int(np.isnan(rows[:, 0]).sum())
+            self.rows += len(rows)
+        self.done = self.rows
+        self.header()
+        self.handle.seek(self.rows * size, 1)
 
     def header(self) -> None:
         """Write the header for the rows so far; its length is the same for any number of rows."""
@@ -64,8 +57,10 @@ class Npy:
         shape = {"descr": npy.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.rows, self.width)}
         npy.write_array_header_1_0(self.handle, shape)
 
-    def write(self, window: Window) -> None:
-        """Write one window."""
+    def write(self, window: Sequence[Answered]) -> None:
+        """Write some records."""
+        if not window:
+            return
         rows = filled(window, self.width).astype(self.dtype)
         self.handle.write(rows.tobytes())
         self.handle.flush()
@@ -92,16 +87,17 @@ class Parquet:
         import pyarrow
         from pyarrow import parquet
 
-        if name in (field, "error", "fields"):
-            raise InputError(f"--as {name}: a column of that name is written anyway; choose another")
+        self.done = self.failed = 0
         self.width, self.name, self.field = width, name, field
         columns = [(field, pyarrow.string()), (name, pyarrow.list_(pyarrow.float32(), width))]
         self.schema = pyarrow.schema([*columns, ("error", pyarrow.string()), ("fields", pyarrow.string())])
         self.arrow = pyarrow
         self.writer = parquet.ParquetWriter(handle, self.schema, compression="zstd")
 
-    def write(self, window: Window) -> None:
-        """Write one window as a row group."""
+    def write(self, window: Sequence[Answered]) -> None:
+        """Write some records as a row group."""
+        if not window:
+            return
         vectors = self.arrow.FixedSizeListArray.from_arrays(
             self.arrow.array(filled(window, self.width).reshape(-1)), self.width
         )
@@ -129,7 +125,7 @@ def rest_of(record: Record, field: str) -> str | None:
     return json.dumps(others) if others else None
 
 
-def filled(window: Window, width: int) -> np.ndarray:
+def filled(window: Sequence[Answered], width: int) -> np.ndarray:
     """Stack a window's vectors (n, K) float32, NaN for bad records."""
     empty = np.full(width, np.nan, np.float32)
     return np.stack([empty if isinstance(answer, RecordError) else answer for _, answer in window])
@@ -157,7 +153,9 @@ class Spool:
             vectors = filled(window, self.width)
             self.moments.update(vectors)
             places = [(record.source, record.line) for record, _ in window]
-            records = [record for record, _ in window] if self.with_records else [Record(*place, {}) for place in places]
+            records = (
+                [record for record, _ in window] if self.with_records else [Record(*place, {}) for place in places]
+            )
             errors = [answer if isinstance(answer, RecordError) else None for _, answer in window]
             pickle.dump((records, vectors, errors), self.file, protocol=5)
             yield len(window)

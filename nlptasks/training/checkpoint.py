@@ -69,7 +69,7 @@ def open_folder(folder: Path, task: str | None = None, method: str | None = None
         raise ModelError(f"{folder}: not a model of nlpk, it has no {ABOUT}; {hint}")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        found = (about["format"], about["task"], about["method"], about["settings"])
+        found = (int(about["format"]), about["task"], about["method"], dict(about["settings"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: damaged ({error!r}); train or fetch the model again") from error
     if found[0] > FORMAT:

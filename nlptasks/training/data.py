@@ -1,4 +1,8 @@
-"""Training rows: read once, every bad record named before the first step, kept as an Arrow table mapped into memory."""
+"""Training rows: read once, every bad record named before the first step, kept as an Arrow table.
+
+A file becomes a table on the disk, which is then mapped into memory: rows are taken by their number, and a data set
+may be larger than the memory. A table made from the same bytes in the same way is used again.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,32 @@ import json
 import logging
 import re
 import shutil
+import sys
 import tempfile
+import time
+import types
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nlptasks import files, places, rows
 from nlptasks.errors import InputError, RecordError
 from nlptasks.files import Record
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
+    import pyarrow
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 SHOWN = 5
+BLOCK = 10_000  # rows that are in memory while a table is written
+UNUSED = 30 * 86_400  # seconds after which a table that nobody asked for is removed
+TABLE, REPORT = "rows.arrow", "report.json"
 HUB = re.compile(r"[\w.-]+/[\w.-]+(:\w+)?")
+
+Unfold = Callable[[Mapping[str, Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,23 @@ class Source:
     format: str | None = None
     columns: tuple[str, ...] | None = None
     encoding: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How records become rows.
+
+    Attributes:
+        purpose: tells recipes of one row apart, such as `train simcse`.
+        names: the columns of a table without a header.
+        kind: the dataclass of a row, whose fields are the columns; its module decides with which code rows were made.
+        unfold: gives the rows of one record, or raises RecordError.
+    """
+
+    purpose: str
+    names: tuple[str, ...]
+    kind: type
+    unfold: Unfold
 
 
 @dataclass(frozen=True)
@@ -50,35 +81,68 @@ class Table:
         return {"name": Path(self.name).name, "rows": len(self.rows), "bad": self.bad, "sha256": self.sha256}
 
 
-def load(
-    source: Source, names: Sequence[str], kind: type, unfold: Callable[[Mapping[str, Any]], list[dict[str, Any]]]
-) -> Table:
+def to_learn(form: types.ModuleType, method: str) -> Recipe:
+    """Say how the training rows of a task's method are made; `form` is the task's `row.py`."""
+
+    def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = form.training_rows(method, fields)
+        return found
+
+    return Recipe(f"train {method}", tuple(form.COLUMNS[method]), form.METHODS[method].row, unfold)
+
+
+def to_score(form: types.ModuleType) -> Recipe:
+    """Say how the labelled rows are made that a task is scored on; `form` is the task's `row.py`."""
+
+    def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        known = {form.ALIASES.get(name, name): value for name, value in fields.items()}
+        return [dataclasses.asdict(rows.parse(form.Scored, known))]
+
+    return Recipe("score", tuple(form.COLUMNS_ASKED), form.Scored, unfold)
+
+
+def load(source: Source, recipe: Recipe) -> Table:
     """Read a file into a table, or take the table made from the same bytes before.
 
-    Args:
-        source: what to read.
-        names: the columns of a table without a header.
-        kind: the dataclass of a row; decides the columns of the table.
-        unfold: gives the rows of one record, or raises RecordError.
+    Records that cannot be used are counted, and the first of them named, in a message of the log.
 
     Raises:
         InputError: it cannot be read, or holds no usable record.
     """
     sha256 = fingerprint(source)
-    key = hashlib.sha256(repr((sha256, source, tuple(names), kind.__qualname__, kind.__module__)).encode()).hexdigest()
-    folder = places.cache() / "data" / key[:32]
-    if not (folder / "report.json").is_file():
-        make(folder, source, names, kind, unfold)
-    from datasets import load_from_disk
+    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (recipe.kind.__module__, *MAKERS)]
+    made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code)
+    folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
+    if not (folder / REPORT).is_file():
+        forget_unused(folder.parent)
+        make(folder, source, recipe)
+    from datasets import Dataset
 
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    table = Table(load_from_disk(str(folder / "table")), source.name, sha256, report["bad"])
-    if report["bad"]:
-        logger.info("%s: %d records cannot be used: %s", source.name, report["bad"], "; ".join(report["first"]))
-    if not len(table.rows):
-        found = f"none of {report['bad']} records can be used" if report["bad"] else "the file is empty"
-        raise InputError(f"{source.name}: {found}; expected rows with {', '.join(rows.names(kind))}")
+    (folder / REPORT).touch()
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    table = Table(Dataset.from_file(str(folder / TABLE)), source.name, sha256, report["bad"])
+    complain(table, report, recipe)
     return table
+
+
+#: The modules that, beside a row's own, decide what comes out of a file.
+MAKERS = (files.__name__, rows.__name__, __name__)
+
+
+def complain(table: Table, report: Mapping[str, Any], recipe: Recipe) -> None:
+    """Name the records that cannot be used.
+
+    Raises:
+        InputError: none can.
+    """
+    bad = report["bad"]
+    if bad:
+        more = "; …" if bad > len(report["first"]) else ""
+        named = "; ".join(report["first"])
+        logger.info("%s: %d of %d records cannot be used: %s%s", table.name, bad, report["records"], named, more)
+    if not len(table.rows):
+        found = f"none of {bad} records can be used" if bad else "the file is empty"
+        raise InputError(f"{table.name}: {found}; expected rows with {', '.join(rows.names(recipe.kind))}")
 
 
 def fingerprint(source: Source) -> str:
@@ -89,59 +153,98 @@ def fingerprint(source: Source) -> str:
 
 
 def is_on_hub(name: str) -> bool:
-    """Tell whether a name is no file but may be a data set on the hub."""
-    return not Path(name).exists() and HUB.fullmatch(name) is not None and not name.startswith(".")
+    """Tell whether a name can only be that of a data set on the hub: no file, no file's ending, no folder before it."""
+    path = Path(name)
+    has_ending = path.suffix in (*files.EXTENSIONS, *files.MAGIC.values())
+    return HUB.fullmatch(name) is not None and not (has_ending or path.parent.is_dir() or name.startswith("."))
 
 
-def make(
-    folder: Path,
-    source: Source,
-    names: Sequence[str],
-    kind: type,
-    unfold: Callable[[Mapping[str, Any]], list[dict[str, Any]]],
-) -> None:
-    """Write the table and the report on bad records; the folder appears whole."""
-    from datasets import Dataset
-    from datasets.utils import disable_progress_bars
+def forget_unused(folder: Path) -> None:
+    """Remove the tables that were not used for long, and what a killed run may have left."""
+    oldest = time.time() - UNUSED
+    for found in folder.glob("*"):
+        report = found / REPORT
+        if (report if report.is_file() else found).stat().st_mtime < oldest:
+            shutil.rmtree(found, ignore_errors=True)
 
-    disable_progress_bars()
+
+def make(folder: Path, source: Source, recipe: Recipe) -> None:
+    """Write the table and the report on bad records; the folder appears whole.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    bad: list[str] = []
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        generator = Readable(source, names, unfold, bad)
-        table = Dataset.from_generator(
-            generator, features=features(kind), cache_dir=f"{work}/cache", fingerprint=folder.name
-        )
         made = Path(work, "made")
-        table.save_to_disk(str(made / "table"))
-        report = {"bad": len(bad), "first": bad[:SHOWN]}
-        (made / "report.json").write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        made.mkdir()
+        report = write(made / TABLE, records(source, recipe.names), recipe)
+        (made / REPORT).write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
+        try:
+            made.rename(folder)
+        except OSError:
+            if not (folder / REPORT).is_file():  # else another process has just made the same
+                raise
 
 
-class Readable:
-    """A generator of rows that can be called; the records that cannot be used are noted in `bad`."""
+def write(path: Path, found: Iterable[Record], recipe: Recipe) -> dict[str, Any]:
+    """Write rows as an Arrow stream, block by block, and report on the records."""
+    import pyarrow
 
-    def __init__(
-        self,
-        source: Source,
-        names: Sequence[str],
-        unfold: Callable[[Mapping[str, Any]], list[dict[str, Any]]],
-        bad: list[str],
-    ) -> None:
-        """Keep what to read."""
-        self.source, self.names, self.unfold, self.bad = source, names, unfold, bad
+    schema = pyarrow.schema(columns(recipe.kind))
+    report: dict[str, Any] = {"records": 0, "bad": 0, "first": []}
+    block: list[dict[str, Any]] = []
+    with pyarrow.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as table:
+        for row in unfolded(found, recipe.unfold, report):
+            if not row.keys() <= set(schema.names):
+                raise ValueError(f"a row has {sorted(row)}, its table {schema.names}")
+            block.append(row)
+            if len(block) == BLOCK:
+                table.write_batch(pyarrow.RecordBatch.from_pylist(block, schema))
+                block = []
+        table.write_batch(pyarrow.RecordBatch.from_pylist(block, schema))
+    return report
 
-    def __call__(self) -> Iterator[dict[str, Any]]:
-        """Give the rows."""
-        for record in records(self.source, self.names):
-            try:
-                if record.problem:
-                    raise RecordError(record.problem)
-                yield from self.unfold(record.fields)
-            except RecordError as error:
-                self.bad.append(f"{record.place}: {error}")
+
+def unfolded(found: Iterable[Record], unfold: Unfold, report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give the rows of all records, and count those that cannot be used."""
+    for record in found:
+        report["records"] += 1
+        try:
+            if record.problem:
+                raise RecordError(record.problem)
+            yield from unfold(record.fields)
+        except RecordError as error:
+            report["bad"] += 1
+            if len(report["first"]) < SHOWN:
+                report["first"].append(f"{record.place}: {error}")
+
+
+def columns(kind: type) -> list[tuple[str, pyarrow.DataType]]:
+    """Give the columns of a row's table."""
+    return [(field.name, column(field.type)) for field in rows.describe(kind)]
+
+
+def column(kind: Any) -> pyarrow.DataType:  # noqa: ANN401 - types have no common type
+    """Give the type of a column; nothing beside a type is an empty cell.
+
+    Raises:
+        TypeError: the type has no place in a table.
+    """
+    import pyarrow
+
+    simple = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    if kind in simple:
+        return simple[kind]
+    origin = typing.get_origin(kind)
+    inner = [one for one in typing.get_args(kind) if one is not type(None)]
+    if origin is Literal:
+        return column(type(inner[0]))
+    if origin in (list, tuple):
+        return pyarrow.list_(column(inner[0]))
+    if origin in (typing.Union, types.UnionType) and len(inner) == 1:
+        return column(inner[0])
+    raise TypeError(f"a training row cannot have the type {kind!r}")
 
 
 def records(source: Source, names: Sequence[str]) -> Iterable[Record]:
@@ -154,36 +257,21 @@ def records(source: Source, names: Sequence[str]) -> Iterable[Record]:
 
 
 def hub_records(name: str) -> Iterator[Record]:
-    """Read a data set from the hub, `owner/name` or `owner/name:split`.
+    """Read a data set from the hub as a stream, `owner/name` or `owner/name:split`.
 
     Raises:
         InputError: it cannot be reached or does not exist.
     """
     from datasets import load_dataset
+    from huggingface_hub import HfApi
 
     path, _, split = name.partition(":")
     try:
+        HfApi().dataset_info(path, timeout=10)  # where there is no network, load_dataset would try for half a minute
         table = load_dataset(path, split=split or "train", streaming=True)
         for number, fields in enumerate(table, 1):
             yield Record(name, number, dict(fields))
     except Exception as error:  # datasets raises its own classes and those of several libraries below it
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{name}: no such file, and not to be had from the hub ({first}); name a file") from error
-
-
-def features(kind: type) -> Features:
-    """Give the columns of a row's table."""
-    from datasets import Features, Value
-
-    types = {field.name: field.type for field in rows.describe(kind)}
-    return Features({name: Value("float64" if "float" in str(type_) else "string") for name, type_ in types.items()})
-
-
-def dev_rows(source: Source, names: Sequence[str], kind: type, aliases: Mapping[str, str]) -> Table:
-    """Read labelled rows to score on; same rules as for training rows."""
-
-    def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-        known = {aliases.get(name, name): value for name, value in fields.items()}
-        return [dataclasses.asdict(rows.parse(kind, known))]
-
-    return load(source, names, kind, unfold)
+        remedy = "check the name and the network, or name a local file"
+        raise InputError(f"{name}: no such file, and not to be had from the hub ({first}); {remedy}") from error

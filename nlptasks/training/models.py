@@ -39,11 +39,11 @@ def find(task: str, model: Path | None = None, method: str | None = None) -> Che
     """
     if model is not None:
         return checkpoint.open_folder(model, task, method)
-    for chosen_method, folder in choices().get(task, {}).items():
+    for chosen_method, chosen in choices().get(task, {}).items():
         if method in (None, chosen_method):
-            if not Path(folder).is_dir():
-                raise ModelError(f"{folder}: chosen for {task}, but gone; choose another: nlpk models use {task} DIR")
-            return checkpoint.open_folder(Path(folder), task, method)
+            if not Path(chosen).is_dir():
+                raise ModelError(f"{chosen}: chosen for {task}, but gone; choose another: nlpk models use {task} DIR")
+            return checkpoint.open_folder(Path(chosen), task, method)
     for folder in embedded(task):
         if method in (None, folder.name):
             return checkpoint.open_folder(folder, task)
@@ -66,9 +66,9 @@ def choices() -> dict[str, dict[str, str]]:
         return {}
     try:
         found: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return {task: {method: str(folder) for method, folder in chosen.items()} for task, chosen in found.items()}
+    except (ValueError, AttributeError) as error:
         raise ModelError(f"{path}: damaged ({error}); delete it and choose again: nlpk models use TASK DIR") from error
-    return found
 
 
 def use(task: str, folder: Path) -> Checkpoint:

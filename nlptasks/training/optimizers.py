@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from nlptasks.errors import UsageError
-from nlptasks.training.settings import TrainingSettings
+from nlptasks.training.settings import TrainingSettings, points
 
 
 def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     """Make AdamW (arXiv 1711.05101): no decay on biases and norms, a lower rate for lower layers where asked.
 
-    The first parameter group's `share` and all others' hold the factor on the rate that layer decay gives.
+    Each group's `share` holds the factor on the rate that layer decay gives: 1 for the head, then less and less.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    depth = 1 + max((layer_of(name) for name, _ in model.named_parameters()), default=0)
+    heights = {name: layer_of(name) for name, _ in model.named_parameters()}
+    top = 1 + max((height for height in heights.values() if height is not None), default=0)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
-            below = depth - min(layer_of(name), depth)
+            height = heights[name]
+            below = 0 if height is None else top - height
             groups.setdefault((decay, settings.layer_decay**below), []).append(parameter)
     made = [
         {"params": parameters, "weight_decay": decay, "share": share} for (decay, share), parameters in groups.items()
@@ -31,12 +33,12 @@ def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
     return torch.optim.AdamW(made, lr=settings.learning_rate, fused=True)
 
 
-def layer_of(name: str) -> int:
-    """Tell how far up a parameter stands: 0 the embeddings, N the layer N from 1, above all the head's."""
+def layer_of(name: str) -> int | None:
+    """Tell how far up a parameter stands: 0 the embeddings, N the layer N from 1; none is the head, above all."""
     layer = re.search(r"(?:^|\.)layers\.(\d+)\.", name)
     if layer:
         return int(layer[1]) + 1
-    return 0 if name.startswith("bert.") else 1 << 16
+    return 0 if name.startswith("bert.") else None
 
 
 def share_of_rate(settings: TrainingSettings, update: int, total: int) -> float:
@@ -46,12 +48,9 @@ def share_of_rate(settings: TrainingSettings, update: int, total: int) -> float:
         settings: warm-up and schedule.
         update: counted from 0.
         total: updates of the whole run.
-
-    Raises:
-        UsageError: the pieces of a piecewise schedule cannot be read.
     """
     if settings.schedule == "piecewise":
-        return piecewise(settings.pieces, update)
+        return piecewise(points(settings.pieces), update)
     rising = settings.warmup if settings.warmup >= 1 else settings.warmup * total
     if update < rising:
         return (update + 1) / (rising + 1)
@@ -63,19 +62,11 @@ def share_of_rate(settings: TrainingSettings, update: int, total: int) -> float:
     return 1.0
 
 
-def piecewise(pieces: str, update: int) -> float:
-    """Give the factor on a line through points such as `0:0,100:1,1000:0.1`.
-
-    Raises:
-        UsageError: not such a list.
-    """
-    try:
-        points = sorted((int(place), float(share)) for place, share in (one.split(":") for one in pieces.split(",")))
-    except ValueError as error:
-        raise UsageError(f"pieces {pieces!r}: expected update:share, …, such as 0:0,100:1,1000:0.1") from error
+def piecewise(points: Sequence[tuple[int, float]], update: int) -> float:
+    """Give the factor on the line through points (update, factor); before and behind them it is level."""
     if update <= points[0][0]:
         return points[0][1]
-    for (start, low), (end, high) in zip(points, points[1:], strict=False):
+    for (start, low), (end, high) in pairwise(points):
         if update <= end:
             return low + (high - low) * (update - start) / (end - start)
     return points[-1][1]

@@ -9,13 +9,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import nlptasks
 from nlptasks import rows
@@ -25,6 +25,7 @@ from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.task import Task
 from nlptasks.training import checkpoint, data
 from nlptasks.training.data import Source, Table
+from nlptasks.training.interrupts import held_back
 from nlptasks.training.settings import TrainingSettings, as_plain, resolve
 from nlptasks.training.trainer import Progress, Run, fit
 
@@ -63,8 +64,8 @@ class Training:
             InputError: the data cannot be read, or are no longer the same.
             ModelError: the backbone cannot be loaded.
         """
-        if not resume and out.exists() and any(out.iterdir()):
-            raise UsageError(f"{out}: not empty; choose another --out, or go on with --resume {out}")
+        if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
         self.plan, self.out = plan, out
         self.form, module = nlptasks.form(plan.task), nlptasks.load(plan.task)
         self.settings: TrainingSettings = resolve(self.form.Settings, plan.settings)
@@ -79,39 +80,51 @@ class Training:
         self.task = module.Task(plan.method, self.settings, backbone.text)
         self.model = self.task.model(backbone).to(self.device)
         self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
+        if self.run.steps and len(self.run.rows) < 2:
+            raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
         self.scores: dict[str, float] = {}
-        self.spent = 0.0
+        self.saved_step = 0
+        self.saved_at = time.monotonic()
         if resume:
             self.restore()
 
     def __iter__(self) -> Iterator[Progress]:
-        """Train to the end, saving as it goes; an interrupt saves the state first."""
+        """Train to the end, saving as it goes; where the caller stops or is interrupted, the state is saved first."""
         self.out.mkdir(parents=True, exist_ok=True)
-        saved = time.monotonic()
         try:
             for progress in fit(self.run, self.evaluate if self.dev else None, dtype=self.dtype):
-                self.note(progress)
-                if progress.best and progress.scores is not None:
-                    self.scores = dict(progress.scores)
-                    with self.run.averaged():
-                        self.save_best()
-                if progress.scores is not None or time.monotonic() - saved > self.settings.save_every:
-                    self.save_last()
-                    saved = time.monotonic()
+                with held_back():
+                    self.keep(progress)
                 yield progress
-        except KeyboardInterrupt:
-            self.save_last()
+        except (KeyboardInterrupt, GeneratorExit):
+            self.save_what_is_new()
             raise
+        self.save_what_is_new()
         self.finish()
 
+    def keep(self, progress: Progress) -> None:
+        """Log a report; save the model where it is the best so far, and the state after each score and now and then."""
+        with (self.out / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+        if progress.best and progress.scores is not None:
+            self.scores = dict(progress.scores)
+            with self.run.averaged():
+                self.save_best()
+        if progress.scores is not None or time.monotonic() - self.saved_at > self.settings.save_every:
+            self.save_last()
+
+    @cached_property
+    def labelled(self) -> list[Any]:
+        """Give the dev rows as the task's own."""
+        kind, table = self.form.Row, self.dev
+        return [kind(**{name: row[name] for name in rows.names(kind)}) for row in table.rows] if table else []
+
     def evaluate(self) -> dict[str, float]:
-        """Score the model as it is on the dev rows."""
+        """Score the model as it is on the dev rows, if there are any."""
         if self.dev is None:
             return {}
-        kind = self.form.Row
-        labelled = [kind(**{name: row[name] for name in rows.names(kind)}) for row in self.dev.rows]
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            return dict(self.task.score(self.model, labelled, Budget(SCORING_TOKENS)))
+            return dict(self.task.score(self.model, self.labelled, Budget(SCORING_TOKENS)))
 
     def finish(self) -> None:
         """Take the best weights, let the task finish, and write the model."""
@@ -153,6 +166,11 @@ class Training:
         """Write the model as it is to the run's folder."""
         checkpoint.save(self.out, self.model.bert, self.text, self.task.rest(self.model), self.about())
 
+    def save_what_is_new(self) -> None:
+        """Save the state, unless it is saved already."""
+        if self.run.step != self.saved_step:
+            self.save_last()
+
     def save_last(self) -> None:
         """Write everything that the run goes on from to `last`, replacing it whole."""
         part, last, old = (self.out / name for name in ("last.part", "last", "last.old"))
@@ -169,25 +187,21 @@ class Training:
             last.rename(old)
         part.rename(last)
         shutil.rmtree(old, ignore_errors=True)
+        self.saved_step, self.saved_at = self.run.step, time.monotonic()
 
     def restore(self) -> None:
         """Go on from `last`; the log is cut to what the state knows."""
         last = last_of(self.out)
         state = read_state(self.out)
         if state["data"] != [table.sha256 for table in (*self.tables, self.dev) if table]:
-            raise InputError(f"{self.out}: the training or dev file is no longer the same; --resume needs the same data")
-        self.run.restore(load_file(last / STATE), state["run"])
-        self.scores = state["scores"]
+            raise InputError(f"{self.out}: the training or dev file has changed since; --resume needs the same data")
+        self.run.restore(weights.read_tensors(last / STATE), state["run"])
+        self.scores, self.saved_step = state["scores"], self.run.step
         log = self.out / LOG
         if log.is_file():
             lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= self.run.step]
             log.write_text("".join(kept), encoding="utf-8")
-
-    def note(self, progress: Progress) -> None:
-        """Add one line to the log."""
-        with (self.out / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
 
 
 def sync(path: Path) -> None:
@@ -205,13 +219,23 @@ def last_of(out: Path) -> Path:
     for name in ("last", "last.old"):
         if (out / name / PLAN).is_file():
             return out / name
-    finished = "; the run is complete" if (out / checkpoint.ABOUT).is_file() else ""
-    raise ModelError(f"{out}: no state to resume from{finished}; start a new run with --out")
+    if (out / checkpoint.ABOUT).is_file():
+        raise ModelError(f"{out}: nothing to resume, the run is complete; start a new one with another --out")
+    raise ModelError(f"{out}: no state to resume from; start a new run with --out")
 
 
 def read_state(out: Path) -> dict[str, Any]:
-    """Read what `last` says of the run."""
-    found: dict[str, Any] = json.loads((last_of(out) / PLAN).read_text(encoding="utf-8"))
+    """Read what `last` says of the run.
+
+    Raises:
+        ModelError: there is nothing to go on from, or it is damaged.
+    """
+    path = last_of(out) / PLAN
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found["plan"], found["run"], found["data"], found["scores"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged ({error!r}); start a new run with --out") from error
     return found
 
 
@@ -219,11 +243,14 @@ def planned(out: Path) -> Plan:
     """Read the plan of a run that was stopped.
 
     Raises:
-        ModelError: there is nothing to go on from.
+        ModelError: there is nothing to go on from, or another version wrote it.
     """
     plan = read_state(out)["plan"]
-    train = tuple(source_of(found) for found in plan["train"])
-    return Plan(**{**plan, "train": train, "dev": source_of(plan["dev"]) if plan["dev"] else None})
+    try:
+        train = tuple(source_of(found) for found in plan["train"])
+        return Plan(**{**plan, "train": train, "dev": source_of(plan["dev"]) if plan["dev"] else None})
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{out}: the run of another version of nlpk ({error}); start a new one with --out") from error
 
 
 def source_of(found: Mapping[str, Any]) -> Source:
@@ -234,11 +261,9 @@ def source_of(found: Mapping[str, Any]) -> Source:
 
 def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
-    columns: Sequence[str] = form.COLUMNS[plan.method]
-    kind = form.METHODS[plan.method].row
-    tables = [data.load(one, columns, kind, partial(form.training_rows, plan.method)) for one in plan.train]
-    dev = data.dev_rows(plan.dev, form.COLUMNS_ASKED, form.Scored, form.ALIASES) if plan.dev else None
-    return tables, dev
+    to_learn = data.to_learn(form, plan.method)
+    tables = [data.load(one, to_learn) for one in plan.train]
+    return tables, data.load(plan.dev, data.to_score(form)) if plan.dev else None
 
 
 def rows_of(task: Task[Any], tables: Sequence[Table]) -> Sequence[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -43,7 +43,7 @@ class TrainingSettings:
     learning_rate: float = 1e-5
     """The highest rate of AdamW."""
     schedule: Literal["constant", "linear", "cosine", "piecewise"] = "linear"
-    """How the rate goes after the warm-up: stay, fall to 0 evenly or as a cosine, or as --pieces says."""
+    """How the rate goes after the warm-up: stay, fall to 0 evenly or as a cosine; or wholly as --pieces says."""
     pieces: str = ""
     """For --schedule piecewise: share of the rate at an update, even between, such as 0:0,100:1,1000:0.1."""
     warmup: float = 0.1
@@ -68,6 +68,44 @@ class TrainingSettings:
     """Seconds between saves of the state that --resume goes on from."""
     simplify_vocabulary: bool = False
     """Drop the tokens that Chinese text never needs, which makes model and softmax smaller."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with.
+
+        Raises:
+            UsageError: a number out of its range, or pieces that cannot be read.
+        """
+        for name, (holds, expected) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise UsageError(f"setting {name}: found {value:g}, expected {expected}")
+        if self.schedule == "piecewise":
+            points(self.pieces)
+
+
+#: Which numbers make sense, for each setting that has a range.
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    **dict.fromkeys(("batch_size", "accumulation", "evaluate_every", "patience"), (lambda x: x >= 1, "1 or more")),
+    **dict.fromkeys(
+        ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every", "seed"),
+        (lambda x: x >= 0, "0 or more"),
+    ),
+    "ema": (lambda x: 0 <= x < 1, "0 or more, below 1"),
+    "layer_decay": (lambda x: 0 < x <= 1, "more than 0, at most 1"),
+}
+
+
+def points(pieces: str) -> list[tuple[int, float]]:
+    """Read the points of a piecewise schedule, such as `0:0,100:1,1000:0.1`, in the order of the updates.
+
+    Raises:
+        UsageError: not such a list.
+    """
+    try:
+        return sorted((int(place), float(share)) for place, share in (one.split(":") for one in pieces.split(",")))
+    except ValueError as error:
+        expected = "update:share, … as in 0:0,100:1,1000:0.1"
+        raise UsageError(f"setting pieces: found {pieces!r}, expected {expected}") from error
 
 
 def resolve(
@@ -117,7 +155,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as handle:
             return tomllib.load(handle)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); --config takes a TOML file of settings") from error
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); --config takes a TOML file of settings"
+        ) from error
     except ValueError as error:
         raise InputError(f"{path}: not TOML ({error}); write lines such as learning_rate = 2e-5") from error
 

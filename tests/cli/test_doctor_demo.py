@@ -1,0 +1,43 @@
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nlptasks
+from nlptasks.backbone import weights
+
+Nlpk = Callable[..., Any]
+
+
+def test_doctor_finds_everything_whole(nlpk: Nlpk) -> None:
+    result = nlpk("doctor")
+    found = dict(line.split("\t") for line in result.out.decode().splitlines())
+    assert result.status == 0
+    assert {"nlpk", "python", "torch", "device", "number format", "threads", "cache"} <= set(found)
+    assert found["embedded models"] == "whole"
+
+
+def test_doctor_notices_damage(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for path in weights.DEFAULT.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    sums = [f"{hashlib.sha256(b'other').hexdigest()}  config.json"]
+    (tmp_path / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    monkeypatch.setattr(weights, "DEFAULT", tmp_path)
+    result = nlpk("doctor")
+    assert result.status == 1
+    assert "config.json: damaged" in result.out.decode()
+
+
+def test_demo_shows_every_task(nlpk: Nlpk) -> None:
+    result = nlpk("demo")
+    assert result.status == 0
+    assert result.out.decode().count("\n# ") + result.out.startswith(b"# ") == len(nlptasks.names())
+    assert "nlpk predict TASK --help" in result.err
+
+
+def test_tasks_lists_every_task(nlpk: Nlpk) -> None:
+    lines = nlpk("tasks").out.decode().splitlines()
+    assert [line.split("\t")[0] for line in lines[1:]] == nlptasks.names()

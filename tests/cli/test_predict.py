@@ -1,0 +1,124 @@
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Nlpk = Callable[..., Any]
+PAIRS = [("我想改手机号", "怎么换绑手机"), ("今天天气好", "股票跌了")]
+
+
+def cosines(result: Any) -> list[float]:  # noqa: ANN401
+    return [line["prediction"]["cosine"] for line in result.lines]
+
+
+def test_a_pair_by_its_options(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", "--a", "我想改手机号", "--b", "怎么换绑手机")
+    assert (result.status, result.err) == (0, "")
+    assert list(result.lines[0]) == ["a", "b", "prediction"]
+    assert -1 <= cosines(result)[0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        ((), "\n".join("\t".join(pair) for pair in PAIRS)),
+        ((), "b\ta\n" + "\n".join("\t".join(reversed(pair)) for pair in PAIRS)),
+        (("--columns", "b,a"), "\n".join("\t".join(reversed(pair)) for pair in PAIRS)),
+        ((), "\n".join(json.dumps({"a": a, "b": b}) for a, b in PAIRS)),
+        ((), "\n".join(json.dumps({"sentence1": a, "sentence2": b}) for a, b in PAIRS)),
+        (("--format", "csv"), "a,b\r\n" + "\r\n".join(f'"{a}","{b}"' for a, b in PAIRS)),
+    ],
+)
+def test_every_format_gives_the_same_answers(nlpk: Nlpk, options: tuple[str, ...], given: str) -> None:
+    result = nlpk("predict", "similarity", *options, stdin=given)
+    alone = [cosines(nlpk("predict", "similarity", "--a", a, "--b", b))[0] for a, b in PAIRS]
+    assert result.status == 0
+    assert cosines(result) == pytest.approx(alone, abs=1e-2)
+
+
+def test_an_option_fills_the_field_that_records_lack(nlpk: Nlpk) -> None:
+    given = '{"a": "甲"}\n{"a": "甲", "b": "乙"}\n'
+    result = nlpk("predict", "similarity", "--b", "甲", stdin=given)
+    assert cosines(result)[0] == pytest.approx(1, abs=1e-2)
+    assert cosines(result)[1] < 0.999
+    assert "b" not in result.lines[0]
+
+
+def test_values_come_from_files_and_stdin(nlpk: Nlpk, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("﻿甲\n", encoding="utf-8")
+    result = nlpk("predict", "similarity", "--a", f"@{tmp_path / 'a.txt'}", "--b", "-", stdin="乙\n")
+    assert result.lines[0] | {"prediction": 0} == {"a": "甲", "b": "乙", "prediction": 0}
+
+
+def test_one_column_in_a_file_of_pairs_fails_line_by_line(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("甲\t乙\n丙\n", encoding="utf-8")
+    result = nlpk("predict", "similarity", path)
+    assert result.status == 1
+    assert "field 'b'" in result.lines[1]["error"]
+    assert f"{path}:2" in result.err
+
+
+def test_a_missing_column_is_named(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", stdin="a\tc\n甲\t乙\n")
+    assert result.status == 1
+    assert "field 'b' is missing; found a, c" in result.lines[0]["error"]
+
+
+def test_a_value_that_is_no_text_fails_alone(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", "--a", "\udc80", "--b", "乙")
+    assert result.status == 1
+    assert "error" in result.lines[0]
+    assert nlpk("predict", "similarity", "--a", "", "--b", "乙").status == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--a", "@no-such-file", "--b", "x"), "no-such-file: cannot be read (No such file or directory); @FILE takes"),
+        (("--a", "@gbk.txt", "--b", "x"), "gbk.txt: not UTF-8 text"),
+        (("--a", "-", "--b", "-"), "- stands twice"),
+        (("-", "--a", "-"), "- stands twice"),
+        (("--out", "x.npy"), "--out x.npy: the output is JSON lines"),
+        (("--as", ""), "--as : a field with a meaning"),
+        (("--method", "cosent"), "no model of method cosent; make one: nlpk train similarity --method cosent"),
+        (("--method", "magic"), "invalid value for '--method': 'magic' is not one of 'simcse'"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_one_line(
+    nlpk: Nlpk, options: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gbk.txt").write_bytes("甲乙".encode("gbk"))
+    result = nlpk("predict", "similarity", *options)
+    assert result.status == 2
+    assert said in result.complaint
+
+
+def test_without_input_a_terminal_is_told_what_is_missing(nlpk: Nlpk) -> None:
+    assert "no input: name a FILE" in nlpk("predict", "similarity", terminal=True).complaint
+    result = nlpk("predict", "similarity", "--a", "甲", terminal=True)
+    assert result.status == 2
+    assert "no --b; give it too" in result.complaint
+
+
+def test_a_line_of_integers_too_long_for_64_bits_comes_out_as_it_was(nlpk: Nlpk) -> None:
+    given = {"a": "甲", "b": "乙", "big": 2**80, "lone": "\ud800"}
+    result = nlpk("predict", "similarity", stdin=io.BytesIO(json.dumps(given).encode()).getvalue())
+    assert {**result.lines[0], **given} == result.lines[0]
+
+
+def test_resume_goes_on_with_a_partial_file(nlpk: Nlpk, tmp_path: Path) -> None:
+    given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    given.write_text("".join(json.dumps({"a": a, "b": b}) + "\n" for a, b in PAIRS) + "\n" + '{"a": "x", "b": "y"}\n')
+    assert nlpk("predict", "similarity", given, "--out", out, "--on-error", "fail").status == 2
+    part = tmp_path / "out.jsonl.part"
+    assert len(part.read_bytes().splitlines()) == 2
+    with part.open("ab") as handle:
+        handle.write(b'{"a": "half a li')
+    assert nlpk("predict", "similarity", given, "--out", out, "--resume").status == 1
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [("prediction" in line) for line in lines] == [True, True, False, True]
