@@ -80,7 +80,7 @@ def export(
     from nlptasks.training import checkpoint
 
     found = None if backbone else checkpoint.open_folder(folder, "similarity")
-    loaded = load(found, Options(), backbone=str(folder) if backbone else None, dtype="float32", freeze=False)
+    loaded = load(found, Options(), backbone=str(folder) if backbone else None, device="cpu", dtype="float32", freeze=False)
     sentence_transformers(loaded, out)
     console.note(f"{to.value} model in {out}")
 

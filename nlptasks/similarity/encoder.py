@@ -60,7 +60,11 @@ class SentenceEncoder(nn.Module):
             groups: rows of exactly one length each, without a mask.
         """
         vectors = self.pooled(groups, (self.pooling,))[0].float()
-        return vectors if self.whitening is None else self.whitening(vectors)
+        if self.whitening is None:
+            return vectors
+        with torch.autocast(vectors.device.type, enabled=False):  # bf16 would blur what a whitening amplifies
+            whitened: Tensor = self.whitening(vectors)
+        return whitened
 
     def pooled(self, groups: Sequence[Batch], poolings: Sequence[str]) -> list[Tensor]:
         """Give the vectors (B, H) for several poolings from one pass.

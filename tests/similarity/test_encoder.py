@@ -125,3 +125,14 @@ def test_groups_come_back_in_order() -> None:
     groups, order = by_length([[1, 2, 3], [4], [5, 6], [7, 8, 9]])
     firsts = torch.cat([group.ids[:, 0] for group in groups])
     assert restored(firsts, order).tolist() == [1, 4, 5, 7]
+
+
+def test_a_whitening_is_applied_in_float32_under_autocast(tiny: Backbone) -> None:
+    width = tiny.bert.config.hidden_size
+    layer = nn.Linear(width, 3)
+    model = SentenceEncoder(tiny.bert.eval(), "last-avg", whitening=layer)
+    groups = [Batch(torch.tensor(tiny.text.encode(["今天天气很好"], 16)))]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        vectors, raw = model(groups), model.pooled(groups, ("last-avg",))[0]
+    assert vectors.dtype == torch.float32
+    torch.testing.assert_close(vectors, layer(raw.float()))
