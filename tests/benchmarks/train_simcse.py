@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.similarity.row import Row, Settings
@@ -46,13 +47,19 @@ def theirs(
 ) -> tuple[float, float]:
     """Train with sentence-transformers; give Spearman and seconds."""
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
     from sentence_transformers.losses import MultipleNegativesRankingLoss
     from sentence_transformers.models import Pooling, Transformer
 
     torch.manual_seed(seed)
     options = {"hidden_dropout_prob": dropout}
-    encoder = Transformer(str(weights.DEFAULT), max_seq_length=LIMIT, config_args=options, model_args={"dtype": torch.float32})
+    encoder = Transformer(
+        str(weights.DEFAULT), max_seq_length=LIMIT, config_args=options, model_args={"dtype": torch.float32}
+    )
     model = SentenceTransformer(modules=[encoder, Pooling(encoder.get_word_embedding_dimension())], device="cpu")
     with tempfile.TemporaryDirectory() as folder:
         arguments = SentenceTransformerTrainingArguments(
