@@ -13,7 +13,8 @@ import nlpk
 ROOT = Path(__file__).parents[1]
 HEAVY = {"datasets", "jieba", "numpy", "scipy", "torch", "transformers"}
 LIGHT = ["--help", "--version", "train --help", "train similarity --help", "predict similarity --help"]
-NOT_FOR_ASKING = {"datasets", "pandas", "pyarrow", "scipy", "transformers"}
+#: sympy comes with torch's compiler.
+NOT_FOR_ASKING = {"datasets", "pandas", "pyarrow", "scipy", "sympy", "transformers"}
 
 
 def run(*arguments: str, stdin: str = "") -> tuple[str, set[str]]:
