@@ -16,7 +16,7 @@ import typer
 
 from nlptasks.errors import NlpkError
 
-from . import __version__, console, data, demo, doctor, embed, evaluate, models, predict, search, tasks, train
+from . import __version__, console, data, demo, doctor, embed, evaluate, models, predict, pretrain, search, tasks, train
 
 STDOUT_ROOM = 1 << 20  # bytes
 #: What typer says, and what a reader expects.
@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
-for module in (train, predict, evaluate, embed, search, tasks, models, data, doctor, demo):
+for module in (train, predict, evaluate, embed, search, pretrain, tasks, models, data, doctor, demo):
     module.register(app)
 
 
@@ -124,9 +124,9 @@ def flushed(*, quiet: bool) -> int:
 
 def run(arguments: list[str], debug: bool = False) -> int:
     """Run one command line and give its exit status."""
-    console.show_library_notes()
     try:
-        dispatch(arguments)
+        with console.library_notes():
+            dispatch(arguments)
         return 0
     except typer.Exit as error:
         return error.exit_code

@@ -34,13 +34,20 @@ class Notes(logging.Handler):
         note(record.getMessage())
 
 
-def show_library_notes() -> None:
-    """Show the library's messages from INFO upwards."""
-    logger = logging.getLogger("nlptasks")
+@contextmanager
+def library_notes() -> Iterator[None]:
+    """Show the library's messages from INFO upwards while a block runs, and leave its logger as it was."""
+    logger, notes = logging.getLogger("nlptasks"), Notes()
+    before = logger.level, logger.propagate
+    logger.addHandler(notes)
     logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        logger.addHandler(Notes())
-        logger.propagate = False
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]], *, stdout: bool = True) -> None:

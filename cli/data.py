@@ -68,12 +68,12 @@ def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading
     failures = Failures(20, ending="; left out")
     found = lines(form, to, read(file, reading, form.COLUMNS_ASKED), failures)
     target = Writing(out=out).target
-    with complaints(target or "stdout"):
-        if target is None:
+    if target is None:
+        with complaints("stdout"):
             sys.stdout.buffer.writelines(found)
-        else:
-            with files.write_beside(target) as handle:
-                handle.writelines(found)
+    else:
+        with files.write_beside(target) as handle:
+            handle.writelines(found)
     failures.end()
 
 

@@ -17,7 +17,7 @@ from nlptasks.similarity.row import Embedding, Options
 
 from . import console
 from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
-from .outputs import TABLES, JsonLines, Output, Sink, complaints, opened
+from .outputs import TABLES, JsonLines, Output, Sink, opened
 from .streams import records, skip
 
 if TYPE_CHECKING:
@@ -88,8 +88,6 @@ def check(embedding: Embedding, writing: Writing, name: str) -> None:
         raise UsageError("--resume does not go with --whiten or .parquet; fit with --save-whitening, write .npy")
     if kind_of(writing) == ".npy" and writing.on_error == "skip":
         raise UsageError("--on-error skip does not go with .npy, whose rows are the input's lines")
-    if embedding.dims is not None and embedding.dims < 1:
-        raise UsageError(f"--dims {embedding.dims}: expected at least 1")
 
 
 def load_model(model: Model, options: Options, machine: Machine) -> Loaded:
@@ -167,8 +165,7 @@ def fit(spool: Spool, embedding: Embedding, loaded: Loaded) -> Whitening:
         f"whitening from {fitted.count:,} texts, {dims} dimensions, {fitted.variance_kept:.1%} of the variance"
     )
     if embedding.save_whitening:
-        with complaints(embedding.save_whitening):
-            fitted.save(Path(embedding.save_whitening))
+        fitted.save(Path(embedding.save_whitening))
     return fitted
 
 

@@ -25,9 +25,9 @@ class Form(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True)
-    app.add_typer(group, name="models", help="List, show, choose, export and convert models.")
+    app.add_typer(group, name="models", help="List, show, choose, export, plot and convert models.")
     group.command("list")(list_models)
-    for command in (show, use, export, convert):
+    for command in (show, use, export, plot, convert):
         group.command(command.__name__)(command)
 
 
@@ -80,15 +80,29 @@ def export(
     from nlptasks.training import checkpoint
 
     found = None if backbone else checkpoint.open_folder(folder, "similarity")
-    loaded = load(found, Options(), backbone=str(folder) if backbone else None, device="cpu", dtype="float32", freeze=False)
+    loaded = load(
+        found, Options(), backbone=str(folder) if backbone else None, device="cpu", dtype="float32", freeze=False
+    )
     sentence_transformers(loaded, out)
     console.note(f"{to.value} model in {out}")
+
+
+def plot(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Picture: .png, .svg or .pdf.", show_default=False)],
+) -> None:
+    """Draw the losses and scores of a training run, from its log."""
+    from nlptasks.training.plot import draw
+
+    draw(folder, out)
+    console.note(f"picture in {out}")
 
 
 def convert(folder: Folder, out: Out) -> None:
     """Turn a model folder with pytorch_model.bin into one with safetensors; nothing in the pickle is run."""
     from nlptasks.backbone import hub, weights
 
+    weights.read_config(folder)  # what is no BERT is refused before anything is written
     hub.convert(folder, out)
     weights.load(out)
     console.note(f"model in {out}")

@@ -211,27 +211,27 @@ def opened(
     keep = resumable and target is not None and is_regular(source) and writing.on_error != "skip" and may_become(target)
     if writing.resume and not keep:
         raise UsageError("--resume needs an input FILE and --out FILE, and does not go with --on-error skip")
-    with complaints(target or "stdout", "; make room and go on with --resume" if keep else "; make room"):
-        if target is None:
+    if target is None:
+        with complaints("stdout"):
             output = Output(make(sys.stdout.buffer, False), writing.on_error)
             yield output
             output.sink.close()
-            return
-        left = Partial(target, source, about) if keep else None
-        if left and writing.resume:
-            left.check()
-        with files.write_beside(target, keep=keep, resume=writing.resume) as handle:
-            output = Output(make(handle, writing.resume), writing.on_error)
-            if left:
-                left.leave()
-            yield output
-            output.sink.close()
+        return
+    left = Partial(target, source, about) if keep else None
+    if left and writing.resume:
+        left.check()
+    with files.write_beside(target, keep=keep, resume=writing.resume) as handle:
+        output = Output(make(handle, writing.resume), writing.on_error)
         if left:
-            left.forget()
+            left.leave()
+        yield output
+        output.sink.close()
+    if left:
+        left.forget()
 
 
 @contextmanager
-def complaints(name: object, remedy: str = "; make room") -> Iterator[None]:
+def complaints(name: object) -> Iterator[None]:
     """Name the output where the system takes no more of it.
 
     Raises:
@@ -245,7 +245,7 @@ def complaints(name: object, remedy: str = "; make room") -> Iterator[None]:
         reason = system_reason(error)
         if reason is None:
             raise
-        raise InputError(f"{name}: cannot be written ({reason}){remedy}") from error
+        raise InputError(f"{name}: cannot be written ({reason}); make room") from error
 
 
 def system_reason(error: Exception) -> str | None:

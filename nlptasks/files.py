@@ -25,8 +25,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
-
 from nlptasks.errors import InputError, RecordError
 
 FORMATS = ("jsonl", "tsv", "csv", "text")
@@ -127,6 +125,22 @@ def read_stream(
     return _records(lines, source, format or EXTENSIONS.get(_extension(source)), columns or None, names)
 
 
+def read_text(source: str | Path, *, encoding: str | None = None) -> Iterator[str]:
+    """Read a file, compressed or not, as pieces of text: in constant memory, however long its lines are.
+
+    Line ends become LF, and what is not text in the encoding U+FFFD. The file is opened at once.
+
+    Args:
+        source: file name, or `-`.
+        encoding: by default as for `read_records`.
+
+    Raises:
+        InputError: the file cannot be opened or read, is binary or cut off, or the encoding is not known.
+    """
+    _check_options(None, None, encoding)
+    return _pieces_of_text(open_bytes(source), "stdin" if str(source) == "-" else str(source), encoding)
+
+
 def open_bytes(source: str | Path) -> BinaryIO:
     """Open a file, or stdin for `-`, and decompress it if its first bytes are those of .gz, .xz, .zst or .bz2.
 
@@ -179,18 +193,18 @@ def write_beside(path: str | Path, *, keep: bool = False, resume: bool = False) 
             truncated.
 
     Raises:
-        InputError: the file cannot be written there.
+        InputError: the file cannot be written there, or the disk takes no more of it.
     """
     path, part = Path(path), part_of(path)
     if os.path.isdir(path):  # unlike Path.is_dir, no error where a folder may not be looked into
         raise InputError(f"{path}: this is a folder; name a file in it to write to")
     if os.path.exists(path) and not os.path.isfile(path):
-        with _open_to_write(path, path, "wb") as handle:
+        with _refusals_named(path, keep=False), _open_to_write(path, path, "wb") as handle:
             yield handle
         return
     handle = _open_to_write(part, path, "r+b" if resume and os.path.exists(part) else "w+b")
     try:
-        with handle:
+        with _refusals_named(path, keep=keep), handle:
             handle.seek(0, os.SEEK_END)
             yield handle
             handle.flush()
@@ -200,6 +214,39 @@ def write_beside(path: str | Path, *, keep: bool = False, resume: bool = False) 
         if not keep:
             part.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a library that writes files by their name such a name; the file takes its place when the block ends well.
+
+    It gets the permissions that the umask gives to any new file, which some libraries give to its owner alone.
+    """
+    part = part_of(path)
+    part.unlink(missing_ok=True)
+    part.touch()
+    mode = stat.S_IMODE(part.stat().st_mode)
+    try:
+        yield part
+        part.chmod(mode)
+        part.replace(part.with_suffix(""))
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _refusals_named(path: Path, *, keep: bool) -> Iterator[None]:
+    """Name the file where the system takes no more of it; a closed pipe stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:  # another file's
+            raise
+        remedy = "make room and go on with --resume" if keep else "make room"
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}") from error
 
 
 def _open_to_write(path: Path, meant: Path, mode: str) -> BinaryIO:
@@ -377,7 +424,18 @@ def _lines(handle: BinaryIO, source: str, encoding: str | None) -> Iterator[_Lin
             text, problem = decode(raw.removesuffix(b"\n").removesuffix(b"\r"))
             yield number, text.removeprefix("\ufeff") if number == 1 else text, problem
     except InputError as error:
-        raise InputError(f"{error} after line {number}") from error
+        raise InputError(f"{error} {f'after line {number}' if number else 'in the first line'}") from error
+
+
+def _pieces_of_text(stream: BinaryIO, source: str, encoding: str | None) -> Iterator[str]:
+    with closing(stream):
+        head = b"" if encoding else _head(stream, source)
+        name = _Decoder(source, encoding, head).encoding
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(name)("replace"), translate=True)
+        yield decoder.decode(head).removeprefix("\ufeff")
+        for piece in _arriving(stream, source):
+            yield decoder.decode(piece)
+        yield decoder.decode(b"", final=True)
 
 
 def _head(handle: BinaryIO, source: str) -> bytes:
@@ -406,10 +464,16 @@ def _as_utf8(handle: BinaryIO, encoding: str, source: str) -> Iterator[bytes]:
     # Half a surrogate pair passes here and spoils only its own line later, where UTF-8 refuses it.
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     for piece in chain(_arriving(handle, source), [b""]):
+        before = decoder.getstate()
         try:
             text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
+            decoder.setstate(before)  # to give the lines that are right: the first that is not is counted from them
+            text = decoder.decode(piece[: max(0, error.start - len(before[0]))])
+            yield text.encode("utf-8", "surrogatepass")
             raise InputError(f"{source}: give the right --encoding: this is not {encoding.upper()} text") from error
+        except UnicodeError as error:  # that of an encoding whose byte order a mark tells
+            raise InputError(f"{source}: give --encoding {encoding}-le or -be: there is no byte order mark") from error
         yield text.encode("utf-8", "surrogatepass")
 
 
@@ -532,6 +596,8 @@ def _json_object(text: str) -> dict[str, Any]:
     Raises:
         RecordError: it is not JSON, or not an object.
     """
+    import orjson  # here, because a machine that only trains on prepared text may lack it
+
     try:
         try:
             value = orjson.loads(text)

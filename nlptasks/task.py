@@ -61,6 +61,10 @@ class Task(Protocol[ModelT]):
         """Put the task's head on a backbone; the model keeps the encoder as `bert`."""
         ...
 
+    def check(self, model: ModelT, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse before the first update what `finish` would refuse after the last."""
+        ...
+
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Encode training rows for one forward pass.
 

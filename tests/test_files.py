@@ -4,6 +4,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import logging
 import lzma
@@ -257,6 +258,29 @@ def test_utf_16_that_ends_within_a_character() -> None:
         read("\ufeffa\nb\n".encode("utf-16-le") + b"c", source="f")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-32", "give the right --encoding: this is not UTF-32 text in the first line"),
+        ("utf-16", "give --encoding utf-16-le or -be: there is no byte order mark in the first line"),
+    ],
+)
+def test_what_is_not_the_encoding_given_from_the_start(encoding: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"^f: {said}$"):
+        read(b"abc\ndef\n", source="f", encoding=encoding)
+
+
+def test_wide_text_is_given_up_to_the_line_that_is_damaged() -> None:
+    lines = [f"第{number}行" for number in range(5000)]
+    data = "\n".join(lines).encode("utf-32-be")
+    whole = data.rfind("\n".encode("utf-32-be"), 0, 40_000) + 4
+    expected = data[:whole].decode("utf-32-be").splitlines()
+    records = read_stream(io.BytesIO(data[:whole] + b"\xff" * 4 + data[whole:]), source="f", encoding="utf-32-be")
+    assert [record.fields["text"] for record in itertools.islice(records, len(expected))] == expected
+    with pytest.raises(InputError, match=f"this is not UTF-32-BE text after line {len(expected)}$"):
+        next(records)
+
+
 def test_binary_files() -> None:
     with pytest.raises(
         InputError, match=r"^f.png: this is a binary file, expected text; .* give --encoding utf-16-le$"
@@ -455,7 +479,8 @@ def test_truncated_files_give_what_is_whole(kind: str, size: int, tmp_path: Path
     with pytest.raises(InputError) as caught:  # noqa: PT012 - what came before the error counts
         for record in read_records(path):
             found.append(json.dumps(record.fields))
-    assert str(caught.value) == f"{path}: get the file again: its {kind} data is cut off after line {len(found)}"
+    place = f"after line {len(found)}" if found else "in the first line"
+    assert str(caught.value) == f"{path}: get the file again: its {kind} data is cut off {place}"
     assert found == lines[: len(found)]
     assert len(found) >= 0.4 * len(lines) - 1
 
@@ -464,7 +489,7 @@ def test_truncated_files_give_what_is_whole(kind: str, size: int, tmp_path: Path
 def test_damaged_files(kind: str, tmp_path: Path) -> None:
     whole = COMPRESS[kind](b"text\n" * 999)
     damaged = saved(tmp_path, "f" + kind, whole[:10] + b"\xff" * 30)
-    with pytest.raises(InputError, match=f"f{kind}: get the file again: its {kind} data is damaged after line "):
+    with pytest.raises(InputError, match=f"f{kind}: get the file again: its {kind} data is damaged (in the f|after )"):
         list(read_records(damaged))
     with pytest.raises(InputError, match=f"its {kind} data is damaged after line "):
         list(read_records(saved(tmp_path, "f" + kind, whole + b"garbage after it")))
@@ -553,17 +578,17 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-def break_off(path: Path, data: bytes, failure: type[BaseException], keep: bool = False) -> None:
+def break_off(path: Path, data: bytes, failure: BaseException, keep: bool = False) -> None:
     with files.write_beside(path, keep=keep) as handle:
         handle.write(data)
-        raise failure("stop")
+        raise failure
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
 def test_nothing_is_left_of_a_failure(failure: type[BaseException], tmp_path: Path) -> None:
     path = saved(tmp_path, "out", b"before")
     with pytest.raises(failure, match="stop"):
-        break_off(path, b"half", failure)
+        break_off(path, b"half", failure("stop"))
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["out"]
 
@@ -571,7 +596,7 @@ def test_nothing_is_left_of_a_failure(failure: type[BaseException], tmp_path: Pa
 def test_what_is_kept_can_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "out"
     with pytest.raises(ValueError, match="stop"):
-        break_off(path, b"one\ntw", ValueError, keep=True)
+        break_off(path, b"one\ntw", ValueError("stop"), keep=True)
     assert os.listdir(tmp_path) == ["out.part"]
     with files.write_beside(path, keep=True, resume=True) as handle:
         assert handle.tell() == 6
@@ -618,3 +643,52 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         files.write_beside(tmp_path / "none" / "out"),
     ):
         pass
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize(("keep", "remedy"), [(False, "make room"), (True, "make room and go on with --resume")])
+def test_a_full_disk_is_named_with_the_file(keep: bool, remedy: str, tmp_path: Path) -> None:
+    said = rf"^{tmp_path}/out: cannot be written \(No space left on device\); {remedy}$"
+    with pytest.raises(InputError, match=said):
+        break_off(tmp_path / "out", b"half", FULL, keep)
+    assert os.listdir(tmp_path) == (["out.part"] if keep else [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_is_named() -> None:
+    said = r"^/dev/full: cannot be written \(No space left on device\); make room$"
+    with pytest.raises(InputError, match=said), files.write_beside("/dev/full") as handle:
+        handle.write(b"a")
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), FileNotFoundError(2, "No such file", "other")])
+def test_what_is_no_refusal_of_this_file_stays_what_it_is(error: OSError, tmp_path: Path) -> None:
+    with pytest.raises(type(error)), files.write_beside(tmp_path / "out"):
+        raise error
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_file_of_a_library_gets_the_usual_permissions(umask: int, mode: int, tmp_path: Path) -> None:
+    path = saved(tmp_path, "out", b"before")
+    saved(tmp_path, "out.part", b"long ago").chmod(0o400)
+    old = os.umask(umask)
+    try:
+        with files.replaced(path) as part:
+            part.unlink()  # as a library does that makes a file of its own and renames it
+            saved(tmp_path, part.name, b"after").chmod(0o600)
+            assert path.read_bytes() == b"before"
+    finally:
+        os.umask(old)
+    assert path.read_bytes() == b"after"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_nothing_is_left_of_a_library_that_fails(tmp_path: Path) -> None:
+    path = saved(tmp_path, "out", b"before")
+    with pytest.raises(IsADirectoryError), files.replaced(path) as part:
+        part.write_bytes(tmp_path.read_bytes())
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["out"]

@@ -11,6 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from nlptasks.errors import RecordError
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,25 +104,32 @@ class Budget:
         if current:
             yield current
 
-    def run(self, rows: Sequence[T], size: Callable[[T], int], compute: Callable[[list[T]], Sequence[R]]) -> list[R]:
+    def run(
+        self, rows: Sequence[T], size: Callable[[T], int], compute: Callable[[list[T]], Sequence[R]]
+    ) -> list[R | RecordError]:
         """Compute all rows, in passes within the budget, and give the answers in the order of the rows.
 
-        Out of memory halves the budget and goes on with what is left; a single row that does not fit is an error.
+        Out of memory halves the budget and goes on with what is left; a row that does not fit even by itself gets an
+        error in the place of its answer.
 
         Args:
             rows: in any order.
             size: counts the tokens of a row.
             compute: gives an answer for each row of one pass.
         """
-        answers: dict[int, R] = {}
+        answers: dict[int, R | RecordError] = {}
         while left := [place for place in range(len(rows)) if place not in answers]:
             sizes = [size(rows[place]) for place in left]
             for chosen in self.cut(sizes):
-                computed = attempt(compute, [rows[left[index]] for index in chosen])
-                if computed is None:
+                places = [left[index] for index in chosen]
+                computed = attempt(compute, [rows[place] for place in places])
+                if computed is not None:
+                    answers.update(zip(places, computed, strict=True))
+                elif len(places) == 1:
+                    answers[places[0]] = too_large(sizes[chosen[0]])
+                else:
                     self.halve(sum(sizes[index] for index in chosen))
                     break
-                answers.update(zip([left[index] for index in chosen], computed, strict=True))
         return [answers[place] for place in range(len(rows))]
 
     def halve(self, tokens: int) -> None:
@@ -131,12 +140,19 @@ class Budget:
         logger.info("out of memory: going on with %d tokens at once", self.tokens)
 
 
+def too_large(tokens: int) -> RecordError:
+    """Say that a row does not fit into memory even by itself."""
+    return RecordError(
+        f"{tokens} tokens do not fit into memory; shorten the text, free memory, or name another --device"
+    )
+
+
 def attempt(compute: Callable[[list[T]], Sequence[R]], rows: list[T]) -> Sequence[R] | None:
     """Compute one pass; nothing comes back, and nothing holds its tensors any more, where memory ran out."""
     try:
         return compute(rows)
     except RuntimeError as error:
-        if len(rows) == 1 or not is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     return None
 

@@ -30,6 +30,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "swish": F.silu,
 }
 
+#: The longest rows for which plain products beat the fused attention, with and without gradients.
+LONGEST_LEARNED, LONGEST_READ = 512, 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -132,16 +135,26 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, d
     Returns:
         (B, A, T, D).
     """
-    short_bf16 = queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and keys.shape[2] <= 256
-    if mask is None and dropout == 0 and short_bf16 and not torch.is_grad_enabled():
-        # Two plain products beat the fused kernel here: on 2 cores, 170 x 12 tokens, 12 heads, 2.5 ms against 4.5 ms.
-        rows, heads, length, width = queries.shape
-        flat = (rows * heads, -1, width)
-        scores = torch.bmm(queries.reshape(flat), keys.reshape(flat).transpose(1, 2)).mul_(width**-0.5)
-        return torch.bmm(scores.softmax(-1), values.reshape(flat)).view(rows, heads, length, width)
+    plain = dropout == 0 and queries.dtype == torch.bfloat16 and queries.device.type == "cpu"
+    if plain and keys.shape[2] <= (LONGEST_LEARNED if torch.is_grad_enabled() else LONGEST_READ):
+        return attend_plainly(queries, keys, values, mask)
     if mask is not None:
         mask = mask.to(queries.dtype)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
+
+
+def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Compute attention as two plain products, which beat the fused kernel on short rows in bf16 on a CPU.
+
+    Measured on 2 cores for 170 x 12 tokens and 12 heads without gradients: 2.5 ms against 4.5 ms; on one core for
+    24 x 128 tokens and 4 heads of 64, forward and backward: 15 ms against 59 ms. The arguments are those of `attend`.
+    """
+    rows, heads, length, width = queries.shape
+    flat = (rows * heads, -1, width)
+    scores = torch.bmm(queries.reshape(flat), keys.reshape(flat).transpose(1, 2)).mul_(width**-0.5)
+    if mask is not None:
+        scores = (scores.view(rows, heads, length, -1) + mask.to(scores.dtype)).view_as(scores)
+    return torch.bmm(scores.softmax(-1), values.reshape(flat)).view(rows, heads, length, width)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Set a share of the numbers to 0 and scale the others up, while training."""
-        if not self.training or self.p == 0 or x.device.type != "cpu":
+        dropped = round(self.p * STEPS)
+        if not self.training or not 0 < dropped < STEPS or x.device.type != "cpu":
             return F.dropout(x, self.p, self.training)
         count = x.numel()
         drawn = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None).view(torch.int16)
-        dropped = round(self.p * STEPS)
         kept = (drawn[:count] >= dropped - STEPS // 2).view(x.shape).to(x.dtype)
-        return x * kept.mul_(STEPS / max(1, STEPS - dropped))
+        return x * kept.mul_(STEPS / (STEPS - dropped))

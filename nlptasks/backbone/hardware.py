@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 
 import torch
@@ -59,3 +61,27 @@ def bf16_unit() -> str | None:
     if "AVX512" not in torch.backends.cpu.get_cpu_capability():
         return None
     return "AMX" if "amx_bf16" in flags else "AVX512-BF16" if "avx512_bf16" in flags else None
+
+
+def matrix_rate(chosen: torch.device, dtype: torch.dtype, seconds: float = 1.0) -> float:
+    """Measure how many floating-point operations a second the device does in products of square matrices.
+
+    Args:
+        chosen: the device.
+        dtype: number format of the matrices.
+        seconds: how long to try; the best product counts.
+    """
+    width = 8192 if chosen.type == "cuda" else 2048
+    left, right = (torch.randn(width, width, device=chosen).to(dtype) for _ in range(2))
+    wait(left @ right)
+    best, end = math.inf, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        wait(left @ right)
+        best = min(best, time.perf_counter() - started)
+    return 2 * width**3 / best
+
+
+def wait(product: torch.Tensor) -> None:
+    """Wait until a device has computed what it was told to: reading a number does it everywhere."""
+    product[0, 0].item()

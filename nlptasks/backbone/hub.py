@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nlptasks import places
+from nlptasks import files, places
 from nlptasks.errors import ModelError
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt")
@@ -112,4 +112,5 @@ def unpickle(source: Path, target: Path) -> None:
         ) from error
     if not isinstance(found, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
         raise ModelError(f"{source}: not tensors by name; expected the state_dict of a BERT")
-    save_file({key: tensor.clone().contiguous() for key, tensor in found.items()}, target, metadata={"format": "pt"})
+    with files.replaced(target) as part:
+        save_file({key: tensor.clone().contiguous() for key, tensor in found.items()}, part, metadata={"format": "pt"})

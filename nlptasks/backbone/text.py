@@ -15,9 +15,12 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
+from nlptasks import files
 from nlptasks.errors import ModelError, UsageError
 
 SPECIALS = {"pad": "[PAD]", "unknown": "[UNK]", "start": "[CLS]", "end": "[SEP]", "mask": "[MASK]"}
+#: The characters that BERT's tokenizer splits into single tokens.
+CJK_BLOCKS = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
 SHORTEST = 3  # tokens: the start, one of the text, the end
 #: Text longer than this many characters a token is cut before it is tokenised: no real text has so long words.
 CHARACTERS_PER_TOKEN = 50
@@ -91,9 +94,8 @@ class Text:
             folder: of a model.
             limit: the tokens that the model can read.
         """
-        part = folder / "tokenizer.json.part"
-        self.tokenizer.save(str(part))
-        part.replace(folder / "tokenizer.json")
+        with files.replaced(folder / "tokenizer.json") as part:
+            self.tokenizer.save(str(part))
         names = ("pad", "unk", "cls", "sep", "mask")
         tokens = {f"{name}_token": token for name, token in zip(names, SPECIALS.values(), strict=True)}
         settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": limit, **tokens}
@@ -167,9 +169,7 @@ def is_redundant(word: str) -> bool:
 
 def is_cjk(letter: str) -> bool:
     """Tell whether a character is in one of the blocks that BERT splits into single tokens."""
-    code = ord(letter)
-    blocks = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
-    return any(low <= code <= high for low, high in blocks)
+    return any(low <= ord(letter) <= high for low, high in CJK_BLOCKS)
 
 
 def is_punctuation(letter: str) -> bool:

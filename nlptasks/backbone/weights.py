@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nlptasks import files
 from nlptasks.backbone.bert import ACTIVATIONS, Bert, Config
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.text import Text
@@ -240,17 +241,15 @@ def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor]) -> No
     folder.mkdir(parents=True, exist_ok=True)
     text.save(folder, bert.config.max_position_embeddings)
     write_json(folder / "config.json", config_for_others(bert.config))
-    part = folder / f"{WEIGHTS}.part"
     encoder = {f"bert.{name}": tensor.contiguous() for name, tensor in to_theirs(bert).items()}
-    save_file({**encoder, **rest}, part, metadata={"format": "pt"})
-    part.replace(folder / WEIGHTS)
+    with files.replaced(folder / WEIGHTS) as part:
+        save_file({**encoder, **rest}, part, metadata={"format": "pt"})
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    with files.replaced(path) as part:
+        part.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def fingerprint(folder: Path) -> str:

@@ -156,9 +156,20 @@ class Embedder:
         return list(restored(vectors, order).cpu().numpy())
 
     def embed(self, texts: Iterable[str]) -> Iterator[np.ndarray]:
-        """Give the vectors of all texts in order, as blocks (n, K) float32."""
+        """Give the vectors of all texts in order, as blocks (n, K) float32.
+
+        Raises:
+            RecordError: a text does not fit into memory even by itself.
+        """
         for window in stream(texts, str, self, self.budget):
-            yield np.stack([vector for _, vector in window])  # type: ignore[arg-type]
+            yield np.stack([sound(vector) for _, vector in window])
+
+
+def sound(vector: np.ndarray | RecordError) -> np.ndarray:
+    """Give a vector back, and raise what stands in the place of one."""
+    if isinstance(vector, RecordError):
+        raise vector
+    return vector
 
 
 def affine(whitening: Whitening) -> nn.Linear:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nlptasks import files
 from nlptasks.backbone import weights
 from nlptasks.backbone.bert import Config
 from nlptasks.errors import ModelError
@@ -33,7 +35,7 @@ tags:
 
 # {name}
 
-Turns sentences into vectors of {width} dimensions and length 1. Exported by nlpk: method {method}, pooling {pooling},
+Turns sentences into vectors of {width} dimensions and length 1. Exported by nlpk: {training}, pooling {pooling},
 {whitening}.
 
 ```python
@@ -141,23 +143,23 @@ def write_modules(folder: Path, chain: Sequence[Module]) -> None:
         (folder / path).mkdir()
         weights.write_json(folder / path / "config.json", module.settings)
         if module.tensors:
-            save_file(dict(module.tensors), folder / path / weights.WEIGHTS, metadata={"format": "pt"})
+            with files.replaced(folder / path / weights.WEIGHTS) as part:
+                save_file(dict(module.tensors), part, metadata={"format": "pt"})
     # Every release finds the classes under these names, the newer ones by an alias.
     kinds = [f"sentence_transformers.models.{kind}" for kind in ("Transformer", *(module.kind for module in chain))]
     listed = [
         {"idx": number, "name": str(number), "path": path, "type": kind}
         for number, (path, kind) in enumerate(zip(paths, kinds, strict=True))
     ]
-    weights.write_json(folder / "modules.json", listed)
+    (folder / "modules.json").write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
 def card(loaded: Loaded, name: str) -> str:
     """Write the model card, with that of the trained model, its data and licence, behind it."""
     model = loaded.embedder.model
     whitening = "not whitened" if model.whitening is None else f"whitened to {model.width} dimensions"
-    about = CARD.format(
-        name=name, width=model.width, method=loaded.method, pooling=model.pooling, whitening=whitening
-    )
+    training = f"method {loaded.method}" if "model" in loaded.origin else "a plain BERT"
+    about = CARD.format(name=name, width=model.width, training=training, pooling=model.pooling, whitening=whitening)
     source = loaded.folder / "README.md"
     if "model" in loaded.origin and source.is_file():
         about += "\n" + source.read_text(encoding="utf-8")

@@ -5,12 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import inf, isfinite
 from typing import Any, Literal
 
 from nlptasks import rows
 from nlptasks.errors import RecordError
-from nlptasks.training.settings import Method, TrainingSettings
+from nlptasks.training.settings import Method, Ranges, TrainingSettings, check_ranges
 
+LEAST_LIMIT = 3  # tokens: the start, one of the text, the end
+#: Which numbers make sense, for each field that has a range, of asking, of embedding and of training.
+OPTIONS_RANGES: Ranges = {"limit": (lambda x: x >= LEAST_LIMIT, f"{LEAST_LIMIT} or more")}
+EMBEDDING_RANGES: Ranges = {
+    "dims": (lambda x: x >= 1, "1 or more"),
+    **dict.fromkeys(("whiten_beta", "whiten_gamma"), (isfinite, "a finite number")),
+}
+SETTINGS_RANGES: Ranges = {
+    **OPTIONS_RANGES,
+    **EMBEDDING_RANGES,
+    **dict.fromkeys(("temperature", "scale"), (lambda x: 0 < x < inf, "more than 0")),
+    "hidden_dropout": (lambda x: 0 <= x < 1, "0 or more, below 1"),
+    "max_rows": (lambda x: x >= 2, "2 or more"),
+}
 POOLINGS = ("cls", "pooler", "last-avg", "first-last-avg")
 Pooling = Literal["cls", "pooler", "last-avg", "first-last-avg"]
 
@@ -72,6 +87,14 @@ class Options:
     limit: int | None = None
     """Tokens of a sentence that are read; as many as the model can by default."""
 
+    def __post_init__(self) -> None:
+        """Refuse a number out of its range.
+
+        Raises:
+            UsageError: the limit leaves no room for text.
+        """
+        check_ranges(self, OPTIONS_RANGES)
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -104,6 +127,14 @@ class Embedding:
     store: Literal["float32", "float16"] = "float32"
     """Number format in .npy files."""
 
+    def __post_init__(self) -> None:
+        """Refuse numbers out of their range.
+
+        Raises:
+            UsageError: no dimensions, or a number that is not finite.
+        """
+        check_ranges(self, EMBEDDING_RANGES)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(TrainingSettings):
@@ -132,22 +163,34 @@ class Settings(TrainingSettings):
     whiten_gamma: float = 1.0
     """Strength of the whitening: 1 makes all directions equal, 0 only turns them."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with.
+
+        Raises:
+            UsageError: a number out of its range, or what every training run refuses.
+        """
+        super().__post_init__()
+        check_ranges(self, SETTINGS_RANGES)
+
 
 METHODS = {
     "simcse": Method(
         "unsupervised: a sentence read twice under dropout is its own twin (kexue.fm/archives/8348)",
         Sentences,
         {"hidden_dropout": 0.3},
+        least_batch=2,
     ),
     "cosent": Method(
         "supervised: cosines in the order of the scores (kexue.fm/archives/8847)",
         Scored,
         {"learning_rate": 2e-5, "epochs": 3.0},
+        least_batch=2,
     ),
     "supervised-simcse": Method(
         "supervised: anchor and positive against the other rows and the negatives (arXiv 2104.08821)",
         Triplet,
         {"learning_rate": 2e-5, "epochs": 3.0},
+        least_batch=2,
     ),
     "whitening": Method(
         "no training: a whitening fitted on the sentences and kept in the model (kexue.fm/archives/8069)",
@@ -244,7 +287,7 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
         RecordError: the record cannot be used.
     """
     known = {ALIASES.get(name, name): value for name, value in fields.items()}
-    row = rows.parse(METHODS[method].row, known)
+    row: Any = rows.parse(METHODS[method].row, known)
     if not isinstance(row, Sentences):
         return [asdict(row)]
     texts = [text for text in (row.text, row.a, row.b) if text]

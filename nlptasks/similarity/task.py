@@ -1,38 +1,51 @@
-"""Similarity as a task: its losses, its scores, and how its model is put together and loaded."""
+"""Similarity as a task: its losses, its answers and its scores."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget, by_length
 from nlptasks.backbone.losses import contrastive_scores, cosent, flat_nce, info_nce, twin_scores
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.errors import InputError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
+from nlptasks.similarity.model import TOKENS, Loaded, assembled, check_limit, drop_whitening, embedder, load
 from nlptasks.similarity.row import Options, Row, Settings, Sweep
 from nlptasks.task import Work
 from nlptasks.training import models
-from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.training.metrics import pearson, spearman
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-DEFAULT_POOLING = "last-avg"
+__all__ = [
+    "TOKENS",
+    "Comparer",
+    "Loaded",
+    "Task",
+    "assembled",
+    "correlations",
+    "demo",
+    "embedder",
+    "evaluations",
+    "load",
+    "score_predictions",
+    "worker",
+]
+
 LOSSES = {"infonce": info_nce, "flatnce": flat_nce}
-#: Tokens of one pass: on a CPU what stays in its cache, on a GPU enough to fill it.
-TOKENS = {"cpu": 2048, "cuda": 131072, "mps": 16384}
+
+logger = logging.getLogger(__name__)
 
 
 class Task:
@@ -46,12 +59,11 @@ class Task:
         self.method, self.settings, self.text = method, settings, text
 
     def scaled(self, rows: Dataset) -> Dataset:
-        """Bring the scores of a file to 0 … 1 by its largest, so that files with other scales can be mixed."""
+        """Divide the scores of a file by its largest, of either sign, so that files with other scales can be mixed."""
         if self.method != "cosent":
             return rows
-        most = max(rows["score"]) or 1.0
-        scores = [score / most for score in rows["score"]]
-        return rows.remove_columns("score").add_column("score", scores)
+        scores = rows.with_format("arrow")["score"].to_numpy()
+        return rows.remove_columns("score").add_column("score", scores / (np.abs(scores).max() or 1.0))
 
     def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Draw the rows to train on, where fewer than all are asked for."""
@@ -61,12 +73,31 @@ class Task:
         return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
 
     def model(self, backbone: Backbone) -> SentenceEncoder:
-        """Put the pooling and, where the checkpoint has them, pooler and whitening on a backbone."""
+        """Put the pooling and, where the checkpoint has one, the pooler on a backbone; a whitening is left out.
+
+        Raises:
+            UsageError: sentences are to be read further than the backbone can.
+        """
+        check_limit(self.settings.limit, backbone)
+        if drop_whitening(backbone) and not self.settings.whiten:
+            logger.info("%s: its whitening is left out; --whiten fits a new one after the training", backbone.name)
         if self.settings.hidden_dropout is not None:
             for module in backbone.bert.modules():
                 if isinstance(module, nn.Dropout):
                     module.p = self.settings.hidden_dropout
         return assembled(backbone, self.settings.pooling)
+
+    def check(self, model: SentenceEncoder, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse to train where the sentences will be too few for the whitening.
+
+        Raises:
+            InputError: they are.
+            UsageError: the whitening is to keep more dimensions than there are.
+        """
+        if self.settings.whiten:
+            width = model.bert.config.hidden_size
+            count = sum(1 for _ in islice(sentences(rows), width + 1))
+            whitening.check(count, width, dims=self.settings.dims, gamma=self.settings.whiten_gamma)
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Encode rows: twins for simcse, a then b for cosent, anchors, positives, negatives for triplets."""
@@ -141,32 +172,9 @@ def sentences(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield value
 
 
-def assembled(backbone: Backbone, pooling: str) -> SentenceEncoder:
-    """Build a model from a backbone and the weights beside its encoder."""
-    rest = {weights.canonical(name): tensor for name, tensor in backbone.rest.items()}
-    return SentenceEncoder(
-        backbone.bert, pooling, pooler=layer(rest, "pooler.dense"), whitening=layer(rest, "whitening")
-    )
-
-
-def layer(tensors: Mapping[str, Tensor], name: str) -> nn.Linear | None:
-    """Build a linear layer from its stored weights; none where there are none."""
-    if f"{name}.weight" not in tensors:
-        return None
-    weight, bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
-    made = nn.Linear(weight.shape[1], weight.shape[0])
-    made.load_state_dict({"weight": weight.float(), "bias": bias.float()})
-    return made
-
-
 def correlations(answers: Sequence[float] | np.ndarray, references: Sequence[float | None]) -> dict[str, float]:
     """Score cosines against references."""
     return {"spearman": spearman(answers, references), "pearson": pearson(answers, references)}  # type: ignore[arg-type]
-
-
-def embedder(model: SentenceEncoder, text: Text, budget: Budget, **options: Any) -> Embedder:  # noqa: ANN401
-    """Make an embedder where the model is."""
-    return Embedder(model, text, budget, device=next(model.bert.parameters()).device, **options)
 
 
 class Comparer:
@@ -200,85 +208,14 @@ class Comparer:
         return cosines(vectors[left], vectors[right]).numpy()
 
 
-@dataclasses.dataclass(frozen=True)
-class Loaded:
-    """A model ready to embed, and what it is called."""
-
-    embedder: Embedder
-    name: str
-    method: str
-    folder: Path
-    pooling: str
-    origin: dict[str, str]
-    """The option that loads it again: `model` or `backbone` with a folder or name; none for the embedded one."""
-
-    @property
-    def budget(self) -> Budget:
-        """Give the budget of a pass."""
-        return self.embedder.budget
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the vectors, the pooling apart."""
-        return weights.fingerprint(self.folder)
-
-
-def load(
-    found: Checkpoint | None,
-    options: Options,
-    *,
-    backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
-    freeze: bool = True,
-) -> Loaded:
-    """Load what embeds: a trained model, or a backbone as it is.
-
-    Args:
-        found: the trained model; with none the backbone answers by itself.
-        options: pooling and limit.
-        backbone: folder or hub name; the embedded one by default.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
-        freeze: lay the weights out for the processor; without it they can be stored again.
-
-    Raises:
-        ModelError: it cannot be loaded.
-        UsageError: another pooling than the one a whitening in the model was fitted for.
-    """
-    source = found.folder if found else backbone
-    loaded = weights.load(source)
-    settings = found.settings if found else {}
-    pooling = options.pooling or settings.get("pooling", DEFAULT_POOLING)
-    model = assembled(loaded, pooling)
-    if model.whitening is not None and pooling != settings.get("pooling"):
-        raise UsageError(f"--pooling {pooling}: the model's whitening was fitted for {settings.get('pooling')}")
-    place = hardware.device(device)
-    model.bert.to(place, hardware.dtype(dtype, place)[0])
-    model.to(place)
-    if freeze:
-        model.bert.freeze()
-    if model.pooler is not None:
-        model.pooler.to(model.bert.norm.weight.dtype)
-    most = loaded.bert.config.max_position_embeddings
-    if options.limit is not None and not 3 <= options.limit <= most:
-        raise UsageError(f"--limit {options.limit}: expected 3 to {most}, the positions of this model")
-    budget = Budget(tokens or TOKENS.get(place.type, 4096))
-    made = Embedder(model.eval(), loaded.text, budget, limit=options.limit or most, device=place)
-    name = str(found.folder) if found else backbone or "embedded"
-    folder = weights.locate(source)
-    origin = {"model": str(folder.resolve())} if found else {"backbone": str(backbone)} if backbone else {}
-    return Loaded(made, name, found.method if found else "none", folder, pooling, origin)
-
-
 def worker(loaded: Loaded) -> Comparer:
     """Make what answers the task's rows."""
     return Comparer(loaded.embedder)
 
 
-def evaluations(loaded: Loaded, labelled: Sequence[Row], sweep: Sweep) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+def evaluations(
+    loaded: Loaded, labelled: Sequence[Row], sweep: Sweep
+) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
     """Score labelled rows with the model's own vectors, or with every pooling, raw and whitened.
 
     Yields:
@@ -316,7 +253,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     try:
         answers = [float(prediction["cosine"]) for prediction in predictions]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError('a prediction without a cosine; expected lines with {"prediction": {"cosine": number}}') from error
+        raise InputError(
+            'a prediction without a cosine; expected lines with {"prediction": {"cosine": number}}'
+        ) from error
     return correlations(answers, [row.score for row in labelled])
 
 

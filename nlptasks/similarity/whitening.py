@@ -177,11 +177,11 @@ def fit(
         UsageError: If `dims` is out of range.
         InputError: If the sentences are too few for the covariance, or all the same.
     """
-    width = len(moments.mean)
-    kept = width if dims is None else dims
-    if not 1 <= kept <= width:
-        raise UsageError(f"--dims {kept} is out of range: these vectors have {width} dimensions, choose 1 to {width}")
-    _refuse_too_little(moments, kept, gamma)
+    kept = check(moments.count, len(moments.mean), dims=dims, gamma=gamma)
+    if np.trace(moments.scatter) <= 1e-12 * moments.count * (moments.mean @ moments.mean):
+        raise InputError(
+            f"whitening needs sentences that differ, found {moments.count} with the same vector: give other text"
+        )
     about_mean = moments.count * (1 - beta) ** 2 * np.outer(moments.mean, moments.mean)
     values, vectors = _eigen((moments.scatter + about_mean) / (moments.count - 1))
     weight = (vectors[:, :kept] * _clipped(values, kept, gamma) ** (-gamma / 2)).T.astype(np.float32)
@@ -199,9 +199,25 @@ def fit(
     )
 
 
-def _refuse_too_little(moments: Moments, kept: int, gamma: float) -> None:
-    """Refuse what would give noise: with N <= H the smallest eigenvalues are rounding, not variance."""
-    count, width = moments.count, len(moments.mean)
+def check(count: int, width: int, *, dims: int | None = None, gamma: float = 1.0) -> int:
+    """Refuse what would give noise: with N <= H the smallest eigenvalues are rounding, not variance.
+
+    Args:
+        count: N, the number of sentences, or that there are at least so many where it is above H.
+        width: H.
+        dims: As for `fit`.
+        gamma: As for `fit`.
+
+    Returns:
+        K, the number of dimensions to keep.
+
+    Raises:
+        UsageError: If `dims` is out of range.
+        InputError: If the sentences are too few for the covariance.
+    """
+    kept = width if dims is None else dims
+    if not 1 <= kept <= width:
+        raise UsageError(f"--dims {kept} is out of range: these vectors have {width} dimensions, choose 1 to {width}")
     if count < 2:
         raise InputError(f"whitening needs at least 2 sentences to estimate a covariance, found {count}: give more")
     if gamma > 0 and count <= width and kept > count // 2:
@@ -209,8 +225,7 @@ def _refuse_too_little(moments: Moments, kept: int, gamma: float) -> None:
             f"whitening to {kept} of {width} dimensions needs at least {width + 1} sentences to estimate a covariance, "
             f"found {count}: give more, or keep at most --dims {count // 2}, or use --whiten-gamma 0"
         )
-    if np.trace(moments.scatter) <= 1e-12 * count * (moments.mean @ moments.mean):
-        raise InputError(f"whitening needs sentences that differ, found {count} with the same vector: give other text")
+    return kept
 
 
 def _eigen(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlptasks import files
 from nlptasks.backbone import weights
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.text import Text
@@ -80,7 +81,15 @@ def open_folder(folder: Path, task: str | None = None, method: str | None = None
     return Checkpoint(folder, about)
 
 
-def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def save(
+    folder: Path,
+    bert: Bert,
+    text: Text,
+    rest: Mapping[str, Tensor],
+    about: Mapping[str, Any],
+    *,
+    card: str | None = None,
+) -> None:
     """Write a model folder; each file appears whole, `nlpk.json` last.
 
     Args:
@@ -89,12 +98,12 @@ def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor], about
         text: its tokenizer.
         rest: the task's own weights by name.
         about: task, method, settings, training, scores.
+        card: the model card; made from `about` by default.
     """
     weights.save(folder, bert, text, {name: tensor.contiguous() for name, tensor in rest.items()})
     weights.write_json(folder / ABOUT, {"format": FORMAT, **about})
-    card = folder / "README.md.part"
-    card.write_text(model_card(about), encoding="utf-8")
-    card.replace(folder / "README.md")
+    with files.replaced(folder / "README.md") as part:
+        part.write_text(model_card(about) if card is None else card, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -1,36 +1,141 @@
-"""AdamW over groups of parameters, the rate's course, and the running mean of the weights."""
+"""Optimizers over groups of parameters, with all of their state as tensors, and the running mean of the weights."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nlptasks.training.settings import TrainingSettings, points
+from nlptasks.errors import UsageError
+from nlptasks.training.settings import TrainingSettings, factors
+from nlptasks.training.wrappers import AdaptiveRate, LazyRows, Lookahead, Stateful, Wrapper
+
+Groups = list[dict[str, Any]]
 
 
-def adamw(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """Make AdamW (arXiv 1711.05101): no decay on biases and norms, a lower rate for lower layers where asked.
+class Optimizer:
+    """An optimizer of torch and what goes around its steps, the outermost first."""
 
-    Each group's `share` holds the factor on the rate that layer decay gives: 1 for the head, then less and less.
+    def __init__(self, inner: torch.optim.Optimizer, wrappers: Sequence[Wrapper]) -> None:
+        """Take an optimizer, each of whose groups has a `share`, the factor on its rate."""
+        self.inner, self.wrappers = inner, wrappers
+        self.rate = float(inner.defaults["lr"])
+
+    @property
+    def param_groups(self) -> Groups:
+        """Give the groups of parameters."""
+        return self.inner.param_groups
+
+    def set_rate(self, rate: float) -> None:
+        """Set the rate of the next step, in each group times its share."""
+        self.rate = rate
+        for group in self.param_groups:
+            group["lr"] = rate * group["share"]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the parameters by their gradients."""
+        with ExitStack() as around:
+            for wrapper in self.wrappers:
+                around.enter_context(wrapper.around())
+            self.inner.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        self.inner.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Name all of the state; one number may share its memory with others, and is copied."""
+        found = {}
+        for number, slots in self.inner.state_dict()["state"].items():
+            for name, value in slots.items():
+                tensor = torch.as_tensor(value)
+                found[f"{number}.{name}"] = tensor if tensor.ndim else tensor.clone()
+        for number, group in enumerate(self.param_groups):
+            if "step" in group:
+                found[f"group.{number}"] = torch.tensor(group["step"])
+        for wrapper in self.wrappers:
+            found |= {f"{wrapper.name}.{name}": tensor for name, tensor in wrapper.tensors().items()}
+        return found
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors` gave."""
+        state = self.inner.state_dict()
+        for key, value in saved.items():
+            owner, name = key.split(".", 1)
+            if owner.isdecimal():
+                state["state"].setdefault(int(owner), {})[name] = value
+        self.inner.load_state_dict(state)
+        for number, group in enumerate(self.param_groups):
+            if f"group.{number}" in saved:
+                group["step"] = int(saved[f"group.{number}"])
+        for wrapper in self.wrappers:
+            for name, tensor in wrapper.tensors().items():
+                tensor.copy_(saved[f"{wrapper.name}.{name}"])
+
+
+def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
+    """Make the optimizer that the settings ask for, over the parameters that are trained.
+
+    Raises:
+        UsageError: rates for parameters that are not there.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    inner = KINDS[settings.optimizer](groups_of(model, settings), settings.learning_rate)
+    trained = [parameter for group in inner.param_groups for parameter in group["params"]]
+    wrappers: list[Wrapper] = []
+    keepers: list[Stateful] = [inner]
+    if settings.adaptive_rate:
+        adaptive = AdaptiveRate(trained, settings.adaptive_scale, settings.adaptive_gain)
+        wrappers.append(adaptive)
+        keepers.append(adaptive)
+    if settings.lazy_embeddings:  # around the learned rate, so that the state of that is lazy, too
+        embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+        wrappers.insert(0, LazyRows([parameter for parameter in trained if id(parameter) in embeddings], keepers))
+    if settings.lookahead:
+        wrappers.insert(0, Lookahead(trained, settings.lookahead, settings.lookahead_step))
+    return Optimizer(inner, wrappers)
+
+
+def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
+    """Group the trained parameters: no decay on biases and norms, and each group's `share` of the rate.
+
+    The share is what layer decay gives, 1 for the head and then less and less, times the factors by name.
+
+    Raises:
+        UsageError: a factor for a name that no trained parameter has.
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     heights = {name: layer_of(name) for name, _ in model.named_parameters()}
     top = 1 + max((height for height in heights.values() if height is not None), default=0)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            decay = 0.0 if parameter.ndim < 2 else settings.weight_decay
-            height = heights[name]
-            below = 0 if height is None else top - height
-            groups.setdefault((decay, settings.layer_decay**below), []).append(parameter)
-    made = [
-        {"params": parameters, "weight_decay": decay, "share": share} for (decay, share), parameters in groups.items()
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    by_name = factors(settings.rates)
+    check_names([part for part, _ in by_name], list(trained))
+    for name, parameter in trained.items():
+        height = heights[name]
+        below = 0 if height is None else top - height
+        share = settings.layer_decay**below * math.prod(factor for part, factor in by_name if part in name)
+        groups.setdefault((parameter.ndim < 2, share), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": 0.0 if is_vector else settings.weight_decay, "share": share}
+        for (is_vector, share), parameters in groups.items()
     ]
-    return torch.optim.AdamW(made, lr=settings.learning_rate, fused=True)
+
+
+def check_names(parts: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse a part of a name that no parameter has.
+
+    Raises:
+        UsageError: it names some that are there.
+    """
+    for part in parts:
+        if not any(part in name for name in names):
+            shown = ", ".join([*names[:3], "…", *names[-3:]] if len(names) > 6 else names)
+            raise UsageError(f"--rates {part}: no trained parameter has that in its name; there are {shown}")
 
 
 def layer_of(name: str) -> int | None:
@@ -41,35 +146,50 @@ def layer_of(name: str) -> int | None:
     return 0 if name.startswith("bert.") else None
 
 
-def share_of_rate(settings: TrainingSettings, update: int, total: int) -> float:
-    """Give the factor on the rate at an update.
-
-    Args:
-        settings: warm-up and schedule.
-        update: counted from 0.
-        total: updates of the whole run.
-    """
-    if settings.schedule == "piecewise":
-        return piecewise(points(settings.pieces), update)
-    rising = settings.warmup if settings.warmup >= 1 else settings.warmup * total
-    if update < rising:
-        return (update + 1) / (rising + 1)
-    left = (total - update) / max(1.0, total - rising)
-    if settings.schedule == "linear":
-        return max(0.0, left)
-    if settings.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (1 - min(1.0, left))))
-    return 1.0
+def adamw(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make AdamW (arXiv 1711.05101)."""
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
-def piecewise(points: Sequence[tuple[int, float]], update: int) -> float:
-    """Give the factor on the line through points (update, factor); before and behind them it is level."""
-    if update <= points[0][0]:
-        return points[0][1]
-    for (start, low), (end, high) in pairwise(points):
-        if update <= end:
-            return low + (high - low) * (update - start) / (end - start)
-    return points[-1][1]
+def adafactor(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make AdaFactor (arXiv 1804.04235) without momentum; the rate is relative to the size of each parameter."""
+    return torch.optim.Adafactor(groups, lr=rate)
+
+
+def lamb(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make LAMB (arXiv 1904.00962) as BERT is trained with it: no bias correction, no ratio for biases and norms."""
+    from pytorch_optimizer import Lamb  # a second to import
+
+    for group in groups:
+        group["adam"] = group["params"][0].ndim < 2
+    # Not "decoupled": that would take the decay out of the ratio, where the paper has it. The moments never see it.
+    # Without adam_debias the library would divide the scaled step by 1 - beta1^t: ten times the rate at the start.
+    made = Lamb(groups, lr=rate, weight_decouple=False, adam_debias=True)
+    made.clamp = math.inf  # by default no parameter counts as longer than 10; embeddings are, many times
+    return made
+
+
+def lion(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make Lion (arXiv 2302.06675) with the momenta that the paper takes for language."""
+    from pytorch_optimizer import Lion
+
+    return Lion(groups, lr=rate, betas=(0.95, 0.98))
+
+
+def tiger(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make Tiger (kexue.fm/archives/9512)."""
+    from pytorch_optimizer import Tiger
+
+    return Tiger(groups, lr=rate, beta=0.965)
+
+
+KINDS: dict[str, Callable[[Groups, float], torch.optim.Optimizer]] = {
+    "adamw": adamw,
+    "lamb": lamb,
+    "adafactor": adafactor,
+    "lion": lion,
+    "tiger": tiger,
+}
 
 
 class RunningMean:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 import nlptasks
-from nlptasks import rows
+from nlptasks import files, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, UsageError
@@ -26,7 +26,7 @@ from nlptasks.task import Task
 from nlptasks.training import checkpoint, data
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
-from nlptasks.training.settings import TrainingSettings, as_plain, resolve
+from nlptasks.training.settings import TrainingSettings, as_plain, check_batch, resolve
 from nlptasks.training.trainer import Progress, Run, fit
 
 STATE, PLAN, LOG = "state.safetensors", "run.json", "log.jsonl"
@@ -61,7 +61,7 @@ class Training:
 
         Raises:
             UsageError: the folder already holds something, or the settings contradict each other.
-            InputError: the data cannot be read, or are no longer the same.
+            InputError: the data cannot be read, are too few, or are no longer the same.
             ModelError: the backbone cannot be loaded.
         """
         if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -69,6 +69,7 @@ class Training:
         self.plan, self.out = plan, out
         self.form, module = nlptasks.form(plan.task), nlptasks.load(plan.task)
         self.settings: TrainingSettings = resolve(self.form.Settings, plan.settings)
+        check_batch(self.form.METHODS[plan.method], self.settings, plan.method)
         self.tables, self.dev = read_data(plan, self.form)
         self.device = hardware.device(device)
         self.dtype = hardware.dtype(self.settings.dtype, self.device)[0]
@@ -82,6 +83,7 @@ class Training:
         self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
+        self.task.check(self.model, self.run.rows)
         self.scores: dict[str, float] = {}
         self.saved_step = 0
         self.saved_at = time.monotonic()
@@ -173,20 +175,14 @@ class Training:
 
     def save_last(self) -> None:
         """Write everything that the run goes on from to `last`, replacing it whole."""
-        part, last, old = (self.out / name for name in ("last.part", "last", "last.old"))
-        shutil.rmtree(part, ignore_errors=True)
-        checkpoint.save(part, self.model.bert, self.text, self.task.rest(self.model), self.about())
-        save_file({name: tensor.cpu() for name, tensor in self.run.tensors().items()}, part / STATE)
         data_read = [table.sha256 for table in (*self.tables, self.dev) if table]
         state = {"plan": dataclasses.asdict(self.plan), "run": self.run.numbers(), "data": data_read}
-        weights.write_json(part / PLAN, {**state, "scores": self.scores})
-        for path in part.iterdir():
-            sync(path)
-        if last.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            last.rename(old)
-        part.rename(last)
-        shutil.rmtree(old, ignore_errors=True)
+
+        def write(folder: Path) -> None:
+            checkpoint.save(folder, self.model.bert, self.text, self.task.rest(self.model), self.about())
+            save_state(folder, self.run, {**state, "scores": self.scores})
+
+        replace_last(self.out, write)
         self.saved_step, self.saved_at = self.run.step, time.monotonic()
 
     def restore(self) -> None:
@@ -197,11 +193,36 @@ class Training:
             raise InputError(f"{self.out}: the training or dev file has changed since; --resume needs the same data")
         self.run.restore(weights.read_tensors(last / STATE), state["run"])
         self.scores, self.saved_step = state["scores"], self.run.step
-        log = self.out / LOG
-        if log.is_file():
-            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= self.run.step]
-            log.write_text("".join(kept), encoding="utf-8")
+        cut_log(self.out / LOG, self.run.step)
+
+
+def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
+    """Write beside a model what its run goes on from: tensors, and what JSON can hold."""
+    with files.replaced(folder / STATE) as part:
+        save_file({name: tensor.cpu() for name, tensor in run.tensors().items()}, part)
+    weights.write_json(folder / PLAN, state)
+
+
+def replace_last(out: Path, write: Callable[[Path], None]) -> None:
+    """Let a new `last` take the old one's place, whole and on the disk; a crash leaves one of them."""
+    part, last, old = (out / name for name in ("last.part", "last", "last.old"))
+    shutil.rmtree(part, ignore_errors=True)
+    write(part)
+    for path in part.iterdir():
+        sync(path)
+    if last.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        last.rename(old)
+    part.rename(last)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def cut_log(log: Path, step: int) -> None:
+    """Take from a log what came after an update, and a line that a crash left unfinished."""
+    if log.is_file():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        log.write_text("".join(kept), encoding="utf-8")
 
 
 def sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Method:
     """The dataclass that a training record is parsed into."""
     defaults: Mapping[str, Any]
     """The settings that differ from the dataclass's own defaults."""
+    least_batch: int = 1
+    """Rows that a pass needs at least, where rows are told from one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,10 @@ class TrainingSettings:
     """Rows of one forward pass."""
     accumulation: int = 1
     """Forward passes of one update; schedules count updates."""
+    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "tiger"] = "adamw"
+    """What makes an update of gradients; each wants a learning rate of its own."""
     learning_rate: float = 1e-5
-    """The highest rate of AdamW."""
+    """The highest rate of the optimizer; for adafactor, relative to the size of each parameter."""
     schedule: Literal["constant", "linear", "cosine", "piecewise"] = "linear"
     """How the rate goes after the warm-up: stay, fall to 0 evenly or as a cosine; or wholly as --pieces says."""
     pieces: str = ""
@@ -56,6 +61,20 @@ class TrainingSettings:
     """Decay of the running mean of the weights, which is then scored and kept; 0 for none."""
     layer_decay: float = 1.0
     """Factor on the rate for each layer further from the output."""
+    rates: str = ""
+    """Factors on the rate by a part of parameters' names, such as bert.tokens:0.5,head:10; all that fit count."""
+    lazy_embeddings: bool = False
+    """Leave rows of embeddings alone that have no gradient: neither decay nor momentum moves them."""
+    lookahead: int = 0
+    """Updates after which the weights go back a part of the way to where they last were so; 0 for never."""
+    lookahead_step: float = 0.5
+    """For --lookahead: the part of the way that is kept."""
+    adaptive_rate: bool = False
+    """Learn a scale of the rate, and a gain for each weight, while training; best with --schedule constant."""
+    adaptive_scale: float = 0.001
+    """For --adaptive-rate: how fast the scale is learned; 0 for no scale."""
+    adaptive_gain: float = 0.01
+    """For --adaptive-rate: how fast the gains are learned; 0 for no gains."""
     dtype: Literal["auto", "float32", "bf16"] = "auto"
     """Number format of the products; the weights stay float32."""
     seed: int = 1
@@ -73,26 +92,56 @@ class TrainingSettings:
         """Refuse what cannot be trained with.
 
         Raises:
-            UsageError: a number out of its range, or pieces that cannot be read.
+            UsageError: a number out of its range, pieces or rates that cannot be read, or a flag that would do nothing.
         """
-        for name, (holds, expected) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not holds(value):
-                raise UsageError(f"setting {name}: found {value:g}, expected {expected}")
+        check_ranges(self, RANGES)
         if self.schedule == "piecewise":
             points(self.pieces)
+        factors(self.rates)
+        check_needed(self)
 
 
+Ranges = Mapping[str, tuple[Callable[[float], bool], str]]
 #: Which numbers make sense, for each setting that has a range.
-RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+RANGES: Ranges = {
     **dict.fromkeys(("batch_size", "accumulation", "evaluate_every", "patience"), (lambda x: x >= 1, "1 or more")),
     **dict.fromkeys(
         ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every", "seed"),
         (lambda x: x >= 0, "0 or more"),
     ),
+    **dict.fromkeys(("adaptive_scale", "adaptive_gain"), (lambda x: 0 <= x < 1, "0 or more, below 1")),
+    "lookahead": (lambda x: x == 0 or x >= 2, "2 or more, or 0 for none"),
+    "lookahead_step": (lambda x: 0 < x < 1, "more than 0, below 1"),
     "ema": (lambda x: 0 <= x < 1, "0 or more, below 1"),
     "layer_decay": (lambda x: 0 < x <= 1, "more than 0, at most 1"),
 }
+
+
+def check_ranges(group: object, ranges: Ranges) -> None:
+    """Refuse a number out of its range.
+
+    Args:
+        group: a dataclass whose fields become flags.
+        ranges: what holds of a field, and how to say it; none in a field is no number.
+
+    Raises:
+        UsageError: one of them does not hold; NaN never does.
+    """
+    for name, (holds, expected) in ranges.items():
+        value = getattr(group, name)
+        if value is not None and not holds(value):
+            raise UsageError(f"{flag(name)} {value:g}: expected {expected}")
+
+
+def check_batch(method: Method, settings: TrainingSettings, name: str) -> None:
+    """Refuse passes in which a method has nothing to learn from.
+
+    Raises:
+        UsageError: a pass has fewer rows than the method tells from one another.
+    """
+    if settings.batch_size < method.least_batch:
+        found = f"--batch-size {settings.batch_size}: {name} compares the rows of a pass with one another"
+        raise UsageError(f"{found}; expected {method.least_batch} or more")
 
 
 def points(pieces: str) -> list[tuple[int, float]]:
@@ -106,6 +155,49 @@ def points(pieces: str) -> list[tuple[int, float]]:
     except ValueError as error:
         expected = "update:share, … as in 0:0,100:1,1000:0.1"
         raise UsageError(f"setting pieces: found {pieces!r}, expected {expected}") from error
+
+
+def factors(rates: str) -> list[tuple[str, float]]:
+    """Read factors on the rate by parts of names, such as `bert.tokens:0.5,head:10`; 0 holds a parameter still.
+
+    Raises:
+        UsageError: not such a list.
+    """
+    expected = "expected name:factor, … as in bert.tokens:0.5,head:10, each factor 0 or more"
+    found = []
+    for part in rates.split(",") if rates else []:
+        name, _, number = (piece.strip() for piece in part.rpartition(":"))
+        try:
+            factor = float(number)
+        except ValueError as error:
+            raise UsageError(f"--rates {part.strip()!r}: {expected}") from error
+        if not name or not 0 <= factor < math.inf:
+            raise UsageError(f"--rates {part.strip()!r}: {expected}")
+        found.append((name, factor))
+    return found
+
+
+def check_needed(settings: TrainingSettings) -> None:
+    """Refuse flags that do nothing without another.
+
+    Raises:
+        UsageError: one was given without the flag that it belongs to.
+    """
+    usual = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+    for name, needed in (
+        ("lookahead_step", "lookahead"),
+        ("adaptive_scale", "adaptive_rate"),
+        ("adaptive_gain", "adaptive_rate"),
+    ):
+        if getattr(settings, name) != usual[name] and not getattr(settings, needed):
+            raise UsageError(f"{flag(name)} does nothing without {flag(needed)}; add that, or leave it out")
+    if settings.adaptive_rate and not (settings.adaptive_scale or settings.adaptive_gain):
+        raise UsageError("--adaptive-rate learns nothing with --adaptive-scale 0 and --adaptive-gain 0; raise one")
+
+
+def flag(name: str) -> str:
+    """Write a setting's name as it is typed."""
+    return f"--{name.replace('_', '-')}"
 
 
 def resolve(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from nlptasks.errors import UsageError
 from nlptasks.inference.predictor import ahead
 from nlptasks.task import Task, Work
+from nlptasks.training import processes
 from nlptasks.training.interrupts import held_back
-from nlptasks.training.optimizers import RunningMean, adamw, share_of_rate
+from nlptasks.training.optimizers import RunningMean, make_optimizer
+from nlptasks.training.schedules import share_of_rate
 from nlptasks.training.settings import TrainingSettings
 
 Rows = Sequence[Mapping[str, Any]]
@@ -40,11 +42,59 @@ class Progress:
     best: bool = False
 
 
+class Updates(Protocol):
+    """What a run learns from: the passes of each update, from whichever on it is asked for them."""
+
+    steps: int
+    """Updates of the whole run."""
+    per_epoch: float
+    """Updates in which everything is seen once."""
+
+    def work(self, start: int) -> Iterator[list[Any]]:
+        """Give the passes of each update from `start` on: `Work`, or what has its `tokens` and its `to`."""
+        ...
+
+
+class Shuffled:
+    """Rows in an order that is new in each epoch; every pass is full, what is left comes in another epoch."""
+
+    def __init__(self, task: Task[Any], rows: Rows, settings: TrainingSettings) -> None:
+        """Cut the rows into passes and updates."""
+        self.task, self.rows, self.seed = task, rows, settings.seed
+        self.pass_size = min(settings.batch_size, len(rows))
+        self.passes = min(settings.accumulation, len(rows) // self.pass_size)
+        self.per_epoch = len(rows) // (self.pass_size * self.passes)
+        self.steps = math.ceil(settings.epochs * self.per_epoch) if settings.steps is None else settings.steps
+
+    def order(self, epoch: int) -> list[int]:
+        """Shuffle the rows' numbers for an epoch, the same each time for one seed."""
+        numbers: list[int] = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows)).tolist()
+        return numbers
+
+    def work(self, start: int) -> Iterator[list[Work]]:
+        """Encode the passes of each update from `start` on."""
+        size, epoch, order = self.pass_size, -1, []
+        for update in range(start, self.steps):
+            if update // self.per_epoch != epoch:
+                epoch = update // self.per_epoch
+                order = self.order(epoch)
+            first = (update % self.per_epoch) * size * self.passes
+            starts = range(first, first + size * self.passes, size)
+            yield [self.task.batch(take(self.rows, order[place : place + size])) for place in starts]
+
+
 class Run:
     """A training run: what it learns with, and all of its state, so that it can go on elsewhere."""
 
     def __init__(
-        self, task: Task[Any], model: nn.Module, rows: Rows, settings: TrainingSettings, device: torch.device
+        self,
+        task: Task[Any],
+        model: nn.Module,
+        rows: Rows,
+        settings: TrainingSettings,
+        device: torch.device,
+        *,
+        updates: Updates | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -54,17 +104,14 @@ class Run:
             rows: the training rows, at least one.
             settings: how to train.
             device: where to compute.
+            updates: what it learns from where that is no rows; by default the rows, shuffled.
         """
         self.task, self.model, self.rows, self.settings, self.device = task, model, rows, settings, device
-        self.optimizer = adamw(model, settings)
+        self.optimizer = make_optimizer(model, settings)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.mean = RunningMean(trained, settings.ema) if settings.ema else None
-        # Every pass is full: rows that are left at the end of an epoch come in another, which is shuffled anew.
-        self.pass_size = min(settings.batch_size, len(rows))
-        self.passes = min(settings.accumulation, len(rows) // self.pass_size)
-        self.updates_per_epoch = len(rows) // (self.pass_size * self.passes)
-        epochs_steps = math.ceil(settings.epochs * self.updates_per_epoch)
-        self.steps = epochs_steps if settings.steps is None else settings.steps
+        self.updates = updates or Shuffled(task, rows, settings)
+        self.steps = self.updates.steps
         self.between = settings.evaluate_every or max(1, math.ceil(self.steps / 5))
         self.step = self.scored = self.stale = 0
         self.loss = 0.0
@@ -82,27 +129,10 @@ class Run:
         patience = self.settings.patience
         return self.step >= self.steps or (patience is not None and self.stale >= patience)
 
-    def order(self, epoch: int) -> list[int]:
-        """Shuffle the rows' numbers for an epoch, the same each time for one seed."""
-        numbers: list[int] = np.random.default_rng((self.settings.seed, epoch)).permutation(len(self.rows)).tolist()
-        return numbers
-
-    def work(self) -> Iterator[list[Work]]:
-        """Encode the passes of each update still to come, from where the run stands."""
-        size, epoch, order = self.pass_size, -1, []
-        for update in range(self.step, self.steps):
-            if update // self.updates_per_epoch != epoch:
-                epoch = update // self.updates_per_epoch
-                order = self.order(epoch)
-            start = (update % self.updates_per_epoch) * size * self.passes
-            starts = range(start, start + size * self.passes, size)
-            yield [self.task.batch(take(self.rows, order[place : place + size])) for place in starts]
-
     def tensors(self) -> dict[str, Tensor]:
         """Name every tensor that the run goes on from, the model's weights apart."""
         state = random_state(self.device)
-        for number, slots in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in slots.items()}
+        state |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.tensors().items()}
         if self.mean:
             state |= {f"mean.{number}": mean for number, mean in enumerate(self.mean.means)}
         return state
@@ -115,12 +145,8 @@ class Run:
         """Go on from a saved state; the model's weights are already in place."""
         for kept in NUMBERS:
             setattr(self, kept, numbers[kept])
-        state = self.optimizer.state_dict()
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, number, name = key.split(".")
-                state["state"].setdefault(int(number), {})[name] = value
-        self.optimizer.load_state_dict(state)
+        slots = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith("optimizer.")}
+        self.optimizer.restore(slots)
         if self.mean:
             for place, mean in enumerate(self.mean.means):
                 mean.copy_(tensors[f"mean.{place}"])
@@ -186,7 +212,7 @@ def fit(
     every = every or max(1, run.steps // 100)
     meter = Meter(run)
     run.model.train()
-    with closing(ahead(run.work(), depth=2)) as updates:
+    with closing(ahead(run.updates.work(run.step), depth=2)) as updates:
         while True:
             if evaluate is not None and run.is_due:
                 yield judged(run, evaluate, meter)
@@ -207,22 +233,21 @@ def update(run: Run, passes: Sequence[Work], dtype: torch.dtype) -> float:
         UsageError: the loss is not a number; the weights are still as they were before.
     """
     settings = run.settings
-    share = share_of_rate(settings, run.step, run.steps)
-    for group in run.optimizer.param_groups:
-        group["lr"] = settings.learning_rate * group["share"] * share
+    run.optimizer.set_rate(settings.learning_rate * share_of_rate(settings, run.step, run.steps))
     total = torch.zeros((), device=run.device)
     for work in passes:
         with torch.autocast(run.device.type, dtype, enabled=dtype != torch.float32):
             loss = run.task.loss(run.model, work.to(run.device))
         torch.autograd.backward(loss / len(passes))
         total += loss.detach() / len(passes)
+    processes.add_up(run.model, total)
     mean = float(total)
     if not math.isfinite(mean):
         raise UsageError(f"the loss is {mean} at update {run.step + 1}; try a lower learning_rate or a longer warmup")
     if settings.clip:
         nn.utils.clip_grad_norm_(run.model.parameters(), settings.clip)
     run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad()
     if run.mean:
         run.mean.update()
     run.step += 1
@@ -274,9 +299,9 @@ class Meter:
         progress = Progress(
             step=run.step,
             steps=run.steps,
-            epoch=run.step / run.updates_per_epoch,
+            epoch=run.step / run.updates.per_epoch,
             loss=sum(self.losses) / len(self.losses) if self.losses else run.loss,
-            rate=run.optimizer.param_groups[0]["lr"] / run.optimizer.param_groups[0]["share"],
+            rate=run.optimizer.rate,
             tokens_per_second=self.tokens / max(1e-9, self.worked or now - self.since),
             seconds=now - self.started,
             scores=scores,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nlptasks.backbone.batch import Batch, Budget, by_length, padded, restored
+from nlptasks.errors import RecordError
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11], [12, 13]]
 
@@ -100,9 +101,15 @@ def test_what_was_computed_before_memory_ran_out_is_not_computed_again() -> None
     assert machine.passes == [[1, 1, 1, 1], [3, 3], [3], [3]]
 
 
-def test_a_single_row_too_large_is_an_error() -> None:
-    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
-        Budget(8).run([2, 9], int, Machine(5))
+def test_a_single_row_too_large_gets_an_error_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    budget, machine = Budget(8), Machine(5)
+    with caplog.at_level(logging.INFO, "nlptasks"):
+        first, error, last = budget.run([2, 9, 1], int, machine)
+    assert (first, last) == (4, 2)
+    assert isinstance(error, RecordError)
+    assert str(error) == "9 tokens do not fit into memory; shorten the text, free memory, or name another --device"
+    assert machine.passes == [[1, 2], [9]]
+    assert (budget.tokens, caplog.messages) == (8, [])
 
 
 def test_other_errors_are_not_retried() -> None:

@@ -13,7 +13,7 @@ from transformers import BertModel
 
 from nlptasks.backbone import masks, weights
 from nlptasks.backbone.batch import Batch, by_length, padded, restored
-from nlptasks.backbone.bert import ACTIVATIONS, Bert, Memory
+from nlptasks.backbone.bert import ACTIVATIONS, Bert, Memory, attend, attend_plainly
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.weights import Backbone
 
@@ -369,3 +369,18 @@ def test_a_gpu_gives_the_same_states(tiny: Backbone, way: str) -> None:
     close(found[0].cpu()[kept], expected[0][kept], atol=1e-4, rtol=0)
     for states, plain in zip(found[1:], expected[1:], strict=True):
         close(states.cpu(), plain, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_plain_attention_is_the_fused_one_gradients_included(masked: bool) -> None:
+    torch.manual_seed(0)
+    mask = masks.left_to_right(torch.ones(1, 7, dtype=torch.bool)) if masked else None
+    found = []
+    for plain in (True, False):
+        given = [torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(n)).requires_grad_() for n in range(3)]
+        queries, keys, values = given
+        seen = attend_plainly(*given, mask) if plain else attend(queries, keys, values, mask, 0.0)
+        torch.autograd.backward(seen.square().sum())
+        found.append([seen.detach(), *(one.grad for one in given if one.grad is not None)])
+    assert len(found[0]) == 4
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))

@@ -153,6 +153,12 @@ def test_a_pickle_is_converted(tiny_folder: Path, pickled: Path, tmp_path: Path)
     assert names == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
 
 
+def test_converted_weights_may_be_read_by_all_who_may_read_the_folder(pickled: Path, tmp_path: Path) -> None:
+    hub.convert(pickled, tmp_path / "new")
+    config, made = (tmp_path / "new" / name for name in ("config.json", "model.safetensors"))
+    assert made.stat().st_mode == config.stat().st_mode
+
+
 def test_weights_that_share_memory_are_converted(tiny_folder: Path, pickled: Path, tmp_path: Path) -> None:
     tensors = load_file(tiny_folder / weights.WEIGHTS)
     tensors["cls.predictions.decoder.weight"] = tensors["bert.embeddings.word_embeddings.weight"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -255,6 +256,19 @@ def test_transformers_reads_what_is_saved(tiny: Backbone, tmp_path: Path) -> Non
     assert torch.equal(theirs.pooler.dense.weight, pooler["pooler.dense.weight"])
     close(theirs(IDS).last_hidden_state, states(tiny), atol=1e-5, rtol=0)
     assert not list((tmp_path / "new" / "folder").glob("*.part"))
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_every_file_gets_the_usual_permissions(tiny: Backbone, tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        weights.save(tmp_path / "new", tiny.bert, tiny.text, {})
+        weights.save(tmp_path / "new", tiny.bert, tiny.text, {})  # over the files that are there
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()} == dict.fromkeys(
+        ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"), mode
+    )
 
 
 def test_what_is_saved_is_what_is_loaded(tiny: Backbone, tmp_path: Path) -> None:

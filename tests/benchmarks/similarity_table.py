@@ -2,9 +2,9 @@
 
     python tests/benchmarks/similarity_table.py $NLPK_DATA/similarity runs/table [--backbone DIR]
 
-SimCSE learns from 10,000 unlabelled sentences of the very file that is scored (as
-kexue.fm/archives/8348 does); CoSENT once from stsb_zh_train and atec_train, one epoch, so ATEC and STS-B are in its domain and the other sets
-are not. No labelled row of a scored file is ever learnt from. What was computed is kept in the folder and not again.
+SimCSE learns from 10,000 unlabelled sentences of the very file that is scored, as kexue.fm/archives/8348 does; CoSENT
+once from stsb_zh_train and atec_train, one epoch, so ATEC and STS-B are in its domain and the other sets are not. No
+labelled row of a scored file is ever learnt from. What was computed is kept in the folder and not again.
 """
 
 from __future__ import annotations

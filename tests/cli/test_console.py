@@ -1,10 +1,11 @@
 import io
+import logging
 import sys
 import time
 
 import pytest
 
-from nlpk import console
+from nlpk import app, console
 from nlptasks.training.trainer import Progress
 
 
@@ -70,3 +71,20 @@ def test_training_gives_a_line_for_each_score_elsewhere(capsys: pytest.CaptureFi
     console.show_training(iter([progress(1), progress(2, 0.75), progress(4)]), "spearman")
     expected = "nlpk: step 2/4  loss 0.5000  1,234 tokens/s  spearman 0.7500 (best)\n"
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["no-such-command"]])
+def test_a_command_leaves_the_logger_of_the_library_as_it_was(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("nlptasks")
+    before = logger.handlers[:], logger.level, logger.propagate
+    app.run(arguments)
+    assert (logger.handlers, logger.level, logger.propagate) == before
+
+
+def test_the_library_speaks_while_a_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.library_notes():
+        logging.getLogger("nlptasks.part").info("%d done", 3)
+    logging.getLogger("nlptasks.part").info("not seen")
+    assert capsys.readouterr().err == "nlpk: 3 done\n"

@@ -70,6 +70,13 @@ def test_convert_leaves_bad_records_out(nlpk: Nlpk) -> None:
     assert "2 records failed" in result.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_convert_names_the_file_that_has_no_room(nlpk: Nlpk) -> None:
+    result = nlpk("data", "convert", "similarity", "-", "--to", "sentences", "--out", "/dev/full", stdin="甲\t乙\n")
+    assert result.status == 2
+    assert result.complaint == "/dev/full: cannot be written (No space left on device); make room"
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -88,12 +88,118 @@ def test_a_whitening_of_another_model_is_refused(nlpk: Nlpk, model: Path, senten
     assert "the whitening was fitted for model" in result.complaint
 
 
+def test_show_wants_a_model(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    (model / "nlpk.json").unlink()
+    for folder, said in ((model, "not a model of nlpk, it has no nlpk.json"), (tmp_path / "no", "no such folder")):
+        result = nlpk("models", "show", folder)
+        assert (result.status, result.out) == (2, b"")
+        assert f"{folder}: {said}" in result.complaint
+
+
+def test_list_names_every_model_and_which_one_answers(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "home" / "runs" / "similarity" / "today"
+    shutil.copytree(model, run)
+    damaged = run.with_name("yesterday")
+    damaged.mkdir()
+    (damaged / "nlpk.json").write_text("{")
+    assert nlpk("models", "use", "similarity", model).status == 0
+    head, *lines = [line.split("\t") for line in nlpk("models", "list").out.decode().splitlines()]
+    assert head == ["task", "method", "origin", "folder"]
+    assert [line for line in lines if "embedded" not in line[2]] == [
+        ["similarity", "simcse", "chosen, answers", str(model)],
+        ["similarity", "simcse", "run", str(run)],
+        ["?", "damaged", "run", str(damaged)],
+    ]
+    assert lines[-1] == ["backbone", "", "embedded", str(weights.DEFAULT)]
+
+
+def test_use_refuses_what_cannot_answer_and_keeps_the_choice(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    assert nlpk("models", "use", "similarity", model).status == 0
+    before = (tmp_path / "home" / "models.json").read_bytes()
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    change(other, task="qa")
+    for task, folder, said in (
+        ("similarty", model, "no task 'similarty'; did you mean similarity?"),
+        ("similarity", other, "a model of task qa; expected similarity"),
+        ("similarity", tmp_path / "no", "no such folder"),
+    ):
+        result = nlpk("models", "use", task, folder)
+        assert result.status == 2
+        assert said in result.complaint
+    assert (tmp_path / "home" / "models.json").read_bytes() == before
+
+
 def test_export_writes_a_folder_for_sentence_transformers(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    change(model, settings={"pooling": "first-last-avg"})
     out = tmp_path / "exported"
     result = nlpk("models", "export", model, "--to", "sentence-transformers", "--out", out)
-    assert result.status == 0
-    assert (out / "modules.json").is_file()
-    assert nlpk("models", "export", model, "--to", "paper", "--out", out).status == 2
+    assert result.complaint == f"sentence-transformers model in {out}"
+    assert (result.status, result.out) == (0, b"")
+    kinds = [module["type"].rpartition(".")[2] for module in json.loads((out / "modules.json").read_text("utf-8"))]
+    assert kinds == ["Transformer", "WeightedLayerPooling", "Pooling", "Normalize"]
+
+
+def test_export_keeps_a_trained_whitening_and_its_dimensions(nlpk: Nlpk, sentences: Path, tmp_path: Path) -> None:
+    trained, out = tmp_path / "trained", tmp_path / "exported"
+    train = nlpk("train", "similarity", "--method", "whitening", "--train", sentences, "--dims", 8, "--out", trained)
+    assert train.status == 0
+    assert nlpk("models", "export", trained, "--to", "sentence-transformers", "--out", out).status == 0
+    dense = json.loads((out / "2_Dense" / "config.json").read_text("utf-8"))
+    assert dense["out_features"] == 8
+    assert "whitened to 8 dimensions" in (out / "README.md").read_text("utf-8")
+
+
+def test_export_takes_a_plain_bert_where_told_so(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:
+    export = ("models", "export", tiny_folder, "--to", "sentence-transformers", "--out", tmp_path / "out")
+    assert "a plain backbone goes with --backbone" in nlpk(*export).complaint
+    assert nlpk(*export, "--backbone").status == 0
+    assert (tmp_path / "out" / "modules.json").is_file()
+
+
+def test_export_refuses_what_it_cannot_write(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    out, taken = tmp_path / "out", tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("mine")
+    form = ("--to", "sentence-transformers")
+    for arguments, said in (
+        ((model, *form, "--out", taken), f"{taken}: exists; name a new folder with --out"),
+        ((model, "--to", "paper", "--out", out), "'paper' is not"),
+        ((model, "--out", out), "missing option '--to'"),
+        ((model, *form), "missing option '--out'"),
+        ((tmp_path / "no", *form, "--out", out), "no: no such folder"),
+    ):
+        result = nlpk("models", "export", *arguments)
+        assert result.status == 2
+        assert said in result.complaint
+    change(model, task="qa")
+    assert "a model of task qa; expected similarity" in nlpk("models", "export", model, *form, "--out", out).complaint
+    assert not out.exists()
+    assert [path.name for path in taken.iterdir()] == ["mine.txt"]
+
+
+def test_convert_gives_the_same_model_without_the_pickle(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    pickled, out = tmp_path / "pickled", tmp_path / "out"
+    shutil.copytree(tiny_folder, pickled)
+    kept = weights.read_tensors(pickled / weights.WEIGHTS)
+    torch.save(kept, pickled / "pytorch_model.bin")
+    (pickled / weights.WEIGHTS).unlink()
+    assert nlpk("models", "convert", pickled, "--out", out).complaint == f"model in {out}"
+    found = weights.read_tensors(out / weights.WEIGHTS)
+    assert found.keys() == kept.keys()
+    assert all(torch.equal(found[name], kept[name]) for name in kept)
+    assert not (out / "pytorch_model.bin").exists()
+
+
+def test_convert_writes_nothing_for_another_architecture(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other", tmp_path / "out"
+    shutil.copytree(tiny_folder, other)
+    config = json.loads((other / "config.json").read_text("utf-8"))
+    (other / "config.json").write_text(json.dumps({**config, "model_type": "t5"}))
+    assert "a t5 model; expected BERT's architecture" in nlpk("models", "convert", other, "--out", out).complaint
+    assert not out.exists()
 
 
 def test_convert_wants_a_checkpoint(nlpk: Nlpk, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from nlpk.outputs import Failures, JsonLines, Output, complaints, each, encoded,
 from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.files import Record
 
+Nlpk = Callable[..., Any]
 GOOD, BAD = Record("in.txt", 1, {"text": "甲"}), Record("in.txt", 2, {}, "blank line")
 SINK = partial(JsonLines, key="answer")
 
@@ -126,3 +128,22 @@ def test_a_sink_may_be_any_stream() -> None:
     lines = [json.loads(line) for line in handle.getvalue().splitlines()]
     assert lines == [{"vector": [1], "text": "甲"}, {"line": 2, "error": "blank line"}]
     assert list(lines[0]) == ["vector", "text"]
+
+
+def test_every_file_gets_the_usual_permissions(nlpk: Nlpk, sentences: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for name in ("x.npy", "x.parquet", "x.jsonl"):
+            assert nlpk("embed", sentences, "--out", tmp_path / name).status == 0
+        kept = ("--save-whitening", tmp_path / "whitening", "--dims", 4, "--out", tmp_path / "y.npy")
+        assert nlpk("embed", sentences, "--whiten", *kept).status == 0
+        assert nlpk("search", "build", sentences, "--out", tmp_path / "index").status == 0
+        converted = ("--to", "sentences", "--out", tmp_path / "x.txt")
+        assert nlpk("data", "convert", "similarity", sentences, *converted).status == 0
+        small = ("--steps", 1, "--batch-size", 2, "--limit", 8, "--train", sentences, "--save-every", 0)
+        assert nlpk("train", "similarity", *small, "--out", tmp_path / "run").status == 0
+    finally:
+        os.umask(before)
+    modes = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(modes) > 15
+    assert {path for path, mode in modes.items() if mode != 0o644} == set()

@@ -1,6 +1,7 @@
 """Signals, pipes and full disks, with nlpk in a process of its own."""
 
 import json
+import resource
 import signal
 import subprocess
 from collections.abc import Callable
@@ -59,3 +60,21 @@ def test_a_full_disk_behind_stdout_is_one_line(spawn: Spawn) -> None:
         _, said = process.communicate("甲\n".encode())
         assert said.decode() == "nlpk: stdout: cannot be written (No space left on device); make room\n"
         assert process.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.npy", "out.parquet"])
+def test_a_disk_that_fills_up_behind_a_file_is_one_line(
+    spawn: Spawn, sentences: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / name
+
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    with spawn("embed", sentences, "--out", out, preexec_fn=little_room) as process:
+        _, said = process.communicate()
+        assert process.returncode == 2
+    remedy = "make room" if name == "out.parquet" else "make room and go on with --resume"
+    assert said.decode() == f"nlpk: {out}: cannot be written (File too large); {remedy}\n"
+    kept = [] if name == "out.parquet" else [f"{name}.part", f"{name}.part.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, sentences.name]

@@ -62,6 +62,12 @@ def test_bad_rows_are_counted_and_named_before_the_first_step(nlpk: Nlpk, pairs:
         (("--resume", "no-such"), "no-such: no state to resume from"),
         (("--resume", "no-such", "--steps", "3"), "--resume goes on with the run's own settings; leave out --steps"),
         (("--backbone", "./no-such"), "./no-such: no such folder"),
+        (
+            ("--batch-size", "1"),
+            "--batch-size 1: simcse compares the rows of a pass with one another; expected 2 or more",
+        ),
+        (("--temperature", "0"), "--temperature 0: expected more than 0"),
+        (("--whiten-beta", "nan"), "setting whiten_beta: found NaN, expected a finite number"),
         (("--method", "magic"), "invalid value for '--method'"),
         (("--device", "abacus"), "--device abacus: not on this machine"),
     ],

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
+import torch
 
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, RecordError
@@ -79,6 +80,19 @@ def test_bad_rows_keep_their_place() -> None:
         ":empty abcdefghij:too long a:1 :empty",
         ":empty",
     ]
+
+
+def test_a_row_that_does_not_fit_into_memory_is_named_and_the_stream_goes_on() -> None:
+    class Small(Counter):
+        def answer(self, examples: Sequence[str]) -> list[int]:
+            if sum(map(len, examples)) > 5:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …")
+            return super().answer(examples)
+
+    first, second = run(["abc", "abcdefg", "ab", "abcd", "a"], Small())
+    said = "7 tokens do not fit into memory; shorten the text, free memory, or name another --device"
+    assert first == f"abc:3 abcdefg:{said} ab:2 abcd:4"
+    assert second == "a:1"
 
 
 def test_nothing_gives_nothing() -> None:

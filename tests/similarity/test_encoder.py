@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch, Budget, by_length, restored
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
 
@@ -136,3 +138,16 @@ def test_a_whitening_is_applied_in_float32_under_autocast(tiny: Backbone) -> Non
         vectors, raw = model(groups), model.pooled(groups, ("last-avg",))[0]
     assert vectors.dtype == torch.float32
     torch.testing.assert_close(vectors, layer(raw.float()))
+
+
+def test_a_text_that_does_not_fit_into_memory_is_one_clear_line(tiny: Backbone) -> None:
+    class Full(SentenceEncoder):
+        def forward(self, groups: Sequence[Batch]) -> Tensor:
+            if any(group.ids.shape[1] > 8 for group in groups):
+                raise torch.OutOfMemoryError("CUDA out of memory.\nGPU 0 …")
+            return super().forward(groups)
+
+    model = Full(tiny.bert, "cls").eval()
+    assert embed(model, tiny, ["我", "the play", "你"]).shape == (3, 16)
+    with pytest.raises(RecordError, match=r"^14 tokens do not fit into memory; shorten the text, free memory, or"):
+        embed(model, tiny, ["我", "我们去公园玩吧，好不好？", "你"])

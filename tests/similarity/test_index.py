@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -50,7 +51,9 @@ def build(
 
 
 def extend(folder: Path, vectors: NDArray[np.float32]) -> Index:
-    with Index.extend(folder) as writer:
+    with Index.extend(
+        folder, threads=1
+    ) as writer:  # a graph of several threads is another each time, near but not equal
         writer.add(items(len(vectors)), vectors)
     return Index.open(folder)
 
@@ -175,7 +178,7 @@ def test_the_graph_finds_what_is_near(tmp_path: Path, sort: bool) -> None:
 def test_the_graph_is_asked_and_its_finds_are_scored_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, queries = random_vectors(3000), random_vectors(20, seed=1)
     exact = build(tmp_path / "exact", vectors)
-    index = build(tmp_path / "graph", vectors, exact_below=10)
+    index = build(tmp_path / "graph", vectors, exact_below=10, threads=1)
     expected = exact.query(queries, k=5)
     monkeypatch.delattr("nlptasks.similarity.index._scan")
     assert index.query(queries, k=5) == expected
@@ -190,7 +193,7 @@ def test_one_thread_builds_the_same_graph_again(tmp_path: Path) -> None:
 
 def test_adding_extends_the_graph_without_building_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = random_vectors(2000)
-    build(tmp_path / "index", vectors[:900], exact_below=1000)
+    build(tmp_path / "index", vectors[:900], exact_below=1000, threads=1)
     assert not graphs(tmp_path / "index")
     extend(tmp_path / "index", vectors[900:1500])
     assert graphs(tmp_path / "index") == ["graph-1500.usearch"]
@@ -587,3 +590,15 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
         writer.check("abc")
         with pytest.raises(ModelError, match=complaint):
             writer.check("xyz")
+
+
+def test_a_large_index_gets_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        build(tmp_path / "index", random_vectors(20), exact_below=3)
+        extend(tmp_path / "index", random_vectors(3, seed=1))
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "index").rglob("*") if path.is_file()]
+    assert any(path.suffix == ".usearch" for path in made)
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o644}

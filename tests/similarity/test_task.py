@@ -193,12 +193,6 @@ def test_without_whitening_there_is_nothing_to_finish(tiny: Backbone) -> None:
     assert task.rest(model) == {}
 
 
-@pytest.mark.parametrize("limit", [2, 65])
-def test_a_limit_must_fit_the_model(tiny_folder: Path, limit: int) -> None:
-    with pytest.raises(UsageError, match=f"--limit {limit}: expected 3 to 64, the positions of this model"):
-        on_cpu(None, Options(limit=limit), backbone=str(tiny_folder))
-
-
 def test_a_pooler_of_the_backbone_is_used_and_kept(tiny: Backbone, tmp_path: Path) -> None:
     torch.manual_seed(0)
     rest = {"bert.pooler.dense.weight": torch.randn(16, 16), "bert.pooler.dense.bias": torch.randn(16)}

@@ -1,60 +1,138 @@
-import math
+"""Each optimizer against its published formula, written out in numpy, and the groups that it works on."""
+
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nlptasks.backbone.bert import Bert, Config
-from nlptasks.training.optimizers import RunningMean, adamw, share_of_rate
+from nlptasks.errors import UsageError
+from nlptasks.training.optimizers import KINDS, RunningMean, groups_of, make_optimizer
 from nlptasks.training.settings import TrainingSettings
 
-TOTAL = 40
+Array = NDArray[np.float64]
+Steps = Iterator[tuple[Array, float]]
+"""The gradient and the rate of each step."""
+STEPS, DECAY = 6, 0.1
+RATES = [0.01 * (step + 1) / STEPS for step in range(STEPS)]
 
 
-def shares(**settings: Any) -> list[float]:  # noqa: ANN401
-    made = TrainingSettings(**settings)
-    return [share_of_rate(made, update, TOTAL) for update in range(TOTAL)]
+class Affine(nn.Module):
+    """A matrix, much longer than 10, and a bias, in float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(1)
+        self.weight = nn.Parameter(20 * torch.randn(5, 3, generator=draw, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.randn(3, generator=draw, dtype=torch.float64))
 
 
-def test_a_constant_rate_stays() -> None:
-    assert shares(schedule="constant", warmup=0.0) == [1.0] * TOTAL
+def adamw(weight: Array, decay: float, steps: Steps) -> Array:
+    """Loshchilov and Hutter 2017, algorithm 2, the decay times the rate."""
+    mean, square = np.zeros_like(weight), np.zeros_like(weight)
+    for count, (gradient, rate) in enumerate(steps, 1):
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        move = (mean / (1 - 0.9**count)) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        weight = weight - rate * (move + decay * weight)
+    return weight
 
 
-def test_a_linear_rate_falls_evenly_to_nothing_behind_the_last_update() -> None:
-    assert shares(schedule="linear", warmup=0.0) == pytest.approx([1 - update / TOTAL for update in range(TOTAL)])
+def lamb(weight: Array, decay: float, steps: Steps) -> Array:
+    """You et al. 2019, algorithm 2, without bias correction as in the pre-training of BERT; biases like Adam."""
+    mean, square = np.zeros_like(weight), np.zeros_like(weight)
+    for gradient, rate in steps:
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        move = mean / (np.sqrt(square) + 1e-6) + decay * weight
+        ratio = np.linalg.norm(weight) / np.linalg.norm(move) if weight.ndim > 1 else 1.0
+        weight = weight - rate * ratio * move
+    return weight
 
 
-def test_a_cosine_rate_falls_as_half_a_wave() -> None:
-    expected = [(1 + math.cos(math.pi * update / TOTAL)) / 2 for update in range(TOTAL)]
-    assert shares(schedule="cosine", warmup=0.0) == pytest.approx(expected)
+def adafactor(weight: Array, decay: float, steps: Steps) -> Array:
+    """Shazeer and Stern 2018, algorithms 4 and 5, with decoupled decay."""
+    rows, columns, square = np.zeros((len(weight), 1)), np.zeros((1, weight.shape[-1])), np.zeros_like(weight)
+    for count, (gradient, rate) in enumerate(steps, 1):
+        beta = 1 - count**-0.8
+        rows = beta * rows + (1 - beta) * (gradient**2).mean(-1, keepdims=True)
+        square = beta * square + (1 - beta) * gradient**2
+        if weight.ndim > 1:
+            columns = beta * columns + (1 - beta) * (gradient**2).mean(0, keepdims=True)
+            square = rows @ columns / rows.mean()
+        move = gradient / np.sqrt(square)
+        move = move / max(1.0, np.sqrt((move**2).mean()))
+        relative = max(1e-3, np.sqrt((weight**2).mean())) * min(rate, 1 / np.sqrt(count))
+        weight = weight - rate * decay * weight - relative * move
+    return weight
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-@pytest.mark.parametrize("warmup", [0.25, 10.0])
-def test_the_rate_first_rises_evenly_for_a_share_or_a_count_of_updates(schedule: str, warmup: float) -> None:
-    made = shares(schedule=schedule, warmup=warmup)
-    assert made[:11] == pytest.approx([(update + 1) / 11 for update in range(11)])
-    assert max(made) == made[10] == 1.0
-    rest = {"constant": [1.0] * 30, "linear": [1 - update / 30 for update in range(30)]}
-    rest["cosine"] = [(1 + math.cos(math.pi * update / 30)) / 2 for update in range(30)]
-    assert made[10:] == pytest.approx(rest[schedule])
+def lion(weight: Array, decay: float, steps: Steps) -> Array:
+    """Chen et al. 2023, algorithm 2."""
+    mean = np.zeros_like(weight)
+    for gradient, rate in steps:
+        weight = weight - rate * (np.sign(0.95 * mean + 0.05 * gradient) + decay * weight)
+        mean = 0.98 * mean + 0.02 * gradient
+    return weight
 
 
-def test_a_warmup_longer_than_the_run_only_rises() -> None:
-    made = shares(schedule="linear", warmup=100.0)
-    assert made == sorted(made)
-    assert made[-1] == pytest.approx(40 / 101)
+def tiger(weight: Array, decay: float, steps: Steps) -> Array:
+    """Follow kexue.fm/archives/9512."""
+    mean = np.zeros_like(weight)
+    for gradient, rate in steps:
+        mean = 0.965 * mean + 0.035 * gradient
+        weight = weight - rate * (np.sign(mean) + decay * weight)
+    return weight
 
 
-def test_a_piecewise_rate_goes_through_its_points_and_is_level_outside() -> None:
-    made = shares(schedule="piecewise", pieces="5:0,15:1,25:0.2")
-    assert made[0] == made[5] == 0.0
-    assert made[10] == pytest.approx(0.5)
-    assert made[15] == 1.0
-    assert made[20] == pytest.approx(0.6)
-    assert [made[25], made[39]] == pytest.approx([0.2, 0.2])
+FORMULAS: dict[str, Callable[[Array, float, Steps], Array]] = {
+    "adamw": adamw,
+    "lamb": lamb,
+    "adafactor": adafactor,
+    "lion": lion,
+    "tiger": tiger,
+}
+
+
+def test_every_optimizer_has_its_formula() -> None:
+    assert set(FORMULAS) == set(KINDS)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_optimizer_follows_its_formula(name: str) -> None:
+    model = Affine()
+    settings: Any = {"optimizer": name, "weight_decay": DECAY, "rates": "weight:0.5"}
+    optimizer = make_optimizer(model, TrainingSettings(**settings))
+    draw = np.random.default_rng(2)
+    gradients = {key: draw.normal(size=(STEPS, *p.shape)) for key, p in model.named_parameters()}
+    starts = {key: parameter.detach().numpy().copy() for key, parameter in model.named_parameters()}
+    for step, rate in enumerate(RATES):
+        for key, parameter in model.named_parameters():
+            parameter.grad = torch.from_numpy(gradients[key][step].copy())
+        optimizer.set_rate(rate)
+        optimizer.step()
+    formula = FORMULAS[name]
+    halved = iter([(gradient, rate / 2) for gradient, rate in zip(gradients["weight"], RATES, strict=True)])
+    np.testing.assert_allclose(model.weight.detach().numpy(), formula(starts["weight"], DECAY, halved), rtol=1e-6)
+    whole = iter(list(zip(gradients["bias"], RATES, strict=True)))
+    np.testing.assert_allclose(model.bias.detach().numpy(), formula(starts["bias"], 0.0, whole), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_parameter_without_a_gradient_stays(name: str) -> None:
+    model = Affine()
+    optimizer = make_optimizer(model, TrainingSettings(optimizer=name, learning_rate=0.1))  # type: ignore[arg-type]
+    before = model.weight.detach().clone()
+    model.bias.grad = torch.ones(3, dtype=torch.float64)
+    optimizer.step()
+    optimizer.zero_grad()
+    assert model.bias.grad is None
+    assert torch.equal(model.weight, before)
 
 
 class Headed(nn.Module):
@@ -69,7 +147,7 @@ class Headed(nn.Module):
 
 
 def groups_by_name(model: nn.Module, **settings: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401
-    groups = adamw(model, TrainingSettings(**settings)).param_groups
+    groups = groups_of(model, TrainingSettings(**settings))
     group_of = {id(parameter): group for group in groups for parameter in group["params"]}
     return {name: group_of[id(parameter)] for name, parameter in model.named_parameters()}
 
@@ -93,10 +171,41 @@ def test_a_model_without_a_head_falls_from_its_top_layer() -> None:
     assert found["layers.2.feed_in.weight"] == 0.5
 
 
+def test_factors_by_name_multiply_one_another_and_the_layers() -> None:
+    found = groups_by_name(Headed(), layer_decay=0.5, rates="head:10, layers.2:3,feed_in:0.1")
+    shares = {name: group["share"] for name, group in found.items()}
+    assert shares["head.weight"] == shares["head.bias"] == 10
+    assert shares["bert.layers.2.feed_in.weight"] == pytest.approx(0.5 * 3 * 0.1)
+    assert shares["bert.layers.1.feed_in.weight"] == pytest.approx(0.25 * 0.1)
+    assert shares["bert.tokens.weight"] == 0.5**4
+
+
+def test_a_factor_of_nothing_holds_a_parameter_still() -> None:
+    model = Headed()
+    optimizer = make_optimizer(model, TrainingSettings(rates="bert:0", learning_rate=0.1))
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.set_rate(0.1)
+    optimizer.step()
+    assert {name for name, p in model.named_parameters() if not torch.equal(p, before[name])} == {
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_a_factor_for_no_parameter_is_refused() -> None:
+    names = r"bert\.tokens\.weight, .*, …, .*, head\.bias"
+    with pytest.raises(UsageError, match=f"--rates heat: no trained parameter has that in its name; there are {names}"):
+        make_optimizer(Headed(), TrainingSettings(rates="head:2,heat:3"))
+    with pytest.raises(UsageError, match=r"--rates x: .*; there are weight, bias$"):
+        make_optimizer(Affine(), TrainingSettings(rates="x:3"))
+
+
 def test_frozen_parameters_are_left_out() -> None:
     model = Headed()
     model.bert.requires_grad_(False)
-    groups = adamw(model, TrainingSettings()).param_groups
+    groups = groups_of(model, TrainingSettings())
     assert sum(len(group["params"]) for group in groups) == 2
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 import shutil
@@ -15,6 +16,7 @@ import torch
 from nlptasks.backbone import weights
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.training import checkpoint, run
+from nlptasks.training.optimizers import KINDS
 from nlptasks.training.run import Plan, Training, planned
 
 MakePlan = Callable[..., Plan]
@@ -125,6 +127,23 @@ def test_a_run_that_is_resumed_ends_the_same(
     assert [line["scores"] for line in log(tmp_path / "parts")] == [line["scores"] for line in log(tmp_path / "whole")]
 
 
+AROUND = {"lookahead": 3, "lazy_embeddings": True, "adaptive_rate": True, "rates": "bert.tokens:0.5"}
+OPTIMIZERS: list[dict[str, Any]] = [
+    *[{"optimizer": name} for name in KINDS],
+    *[{"optimizer": name, **AROUND} for name in KINDS],
+]
+
+
+@pytest.mark.parametrize("settings", OPTIMIZERS)
+def test_every_optimizer_goes_on_exactly(plan: MakePlan, tmp_path: Path, settings: dict[str, Any]) -> None:
+    made = plan(dev=None, **settings)
+    trained(made, tmp_path / "whole")
+    trained(made, tmp_path / "parts", stop=4)
+    trained(made, tmp_path / "parts", stop=3, resume=True)
+    trained(made, tmp_path / "parts", resume=True)
+    assert model(tmp_path / "whole") == model(tmp_path / "parts")
+
+
 def test_a_run_may_be_resumed_again_and_again(plan: MakePlan, tmp_path: Path) -> None:
     made = plan(evaluate_every=5, simplify_vocabulary=True)
     trained(made, tmp_path / "whole")
@@ -188,6 +207,76 @@ def test_a_crash_between_the_two_renames_loses_nothing(plan: MakePlan, tmp_path:
     assert {path.name for path in out.glob("last*")} == {"last"}
     trained(made, out, resume=True)
     assert model(tmp_path / "whole") == model(out)
+
+
+@pytest.mark.parametrize("method", ["simcse", "supervised-simcse", "cosent"])
+def test_a_pass_of_one_row_is_refused_before_anything_is_read(plan: MakePlan, tmp_path: Path, method: str) -> None:
+    made = plan(method, train=["no-such.tsv"], dev=None, batch_size=1)
+    said = f"^--batch-size 1: {method} compares the rows of a pass with one another; expected 2 or more$"
+    with pytest.raises(UsageError, match=said):
+        Training(made, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_method_that_compares_nothing_takes_a_pass_of_one_row(plan: MakePlan, tmp_path: Path) -> None:
+    assert trained(plan("whitening", batch_size=1), tmp_path / "out").model.whitening is not None
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("method", ["simcse", "supervised-simcse", "cosent"])
+def test_rows_left_over_make_no_pass_of_one(plan: MakePlan, tmp_path: Path, method: str, accumulation: int) -> None:
+    rows = [
+        {"text": f"今天{n}", "positive": f"天气{n}", "a": f"我{n}", "b": f"你{n * 3}", "score": n} for n in range(9)
+    ]
+    keys = {"simcse": ("text",), "supervised-simcse": ("text", "positive"), "cosent": ("a", "b", "score")}[method]
+    data = tmp_path / "nine.jsonl"
+    data.write_text("".join(json.dumps({key: row[key] for key in keys}) + "\n" for row in rows), encoding="utf-8")
+    trained(plan(method, train=[data], dev=None, epochs=3.0, batch_size=4, accumulation=accumulation), tmp_path / "out")
+    losses = [line["loss"] for line in log(tmp_path / "out")]
+    assert len(losses) == 6 // accumulation
+    assert all(0 < loss < 10 for loss in losses)  # a sentence against nothing would have a loss of 0
+
+
+def test_too_few_sentences_to_whiten_are_refused_before_the_training(
+    plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "few.tsv"
+    data.write_text("a\tb\tscore\n今天\t天气\t1\n我们\t公园\t0\n", encoding="utf-8")
+    said = r"whitening to 16 of 16 dimensions needs at least 17 sentences .* found 4: give more, or keep at most --dims"
+    with pytest.raises(InputError, match=said):
+        Training(plan(train=[data], whiten=True), tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+    assert trained(plan(train=[data], whiten=True, dims=2), tmp_path / "out").model.width == 2
+
+
+def test_a_whitened_model_is_trained_on_as_the_plain_one(plan: MakePlan, tmp_path: Path) -> None:
+    trained(plan("whitening", dev=None), tmp_path / "whitened")
+    assert "whitening.weight" in weights.load(tmp_path / "whitened").rest
+    for name, backbone in (("one", None), ("two", str(tmp_path / "whitened"))):
+        made = plan(dev=None)
+        trained(dataclasses.replace(made, backbone=backbone or made.backbone), tmp_path / name)
+    assert model(tmp_path / "one") == model(tmp_path / "two")
+
+
+def test_a_whitening_that_was_interrupted_is_fitted_anew(
+    plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(whiten=True)
+    trained(made, tmp_path / "whole")
+
+    def breaks(self: Training) -> Any:  # noqa: ANN401
+        saves(self)
+        if self.model.whitening is not None:
+            raise KeyboardInterrupt
+
+    saves: Any = Training.save_best
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "save_best", breaks)
+        with pytest.raises(KeyboardInterrupt):
+            trained(made, tmp_path / "parts")
+    assert "whitening.weight" in weights.load(tmp_path / "parts").rest
+    trained(made, tmp_path / "parts", resume=True)
+    assert model(tmp_path / "whole") == model(tmp_path / "parts")
 
 
 def test_a_half_line_of_the_log_is_dropped(plan: MakePlan, tmp_path: Path) -> None:

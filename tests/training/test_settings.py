@@ -5,7 +5,7 @@ import pytest
 
 from nlptasks.errors import InputError, UsageError
 from nlptasks.similarity.row import METHODS, Settings
-from nlptasks.training.settings import TrainingSettings, as_plain, points, resolve
+from nlptasks.training.settings import TrainingSettings, as_plain, factors, points, resolve
 
 
 def toml(folder: Path, text: str) -> Path:
@@ -60,11 +60,17 @@ def test_a_wrong_choice_is_named() -> None:
         *[(name, -1, "0 or more") for name in ("seed", "save_every")],
         ("ema", 1, "0 or more, below 1"),
         ("layer_decay", 0, "more than 0, at most 1"),
+        ("lookahead", 1, "2 or more, or 0 for none"),
+        ("lookahead", -2, "2 or more, or 0 for none"),
+        ("lookahead_step", 1, "more than 0, below 1"),
+        ("lookahead_step", 0, "more than 0, below 1"),
+        ("adaptive_scale", -1, "0 or more, below 1"),
+        ("adaptive_gain", 1, "0 or more, below 1"),
         ("layer_decay", 1.5, "more than 0, at most 1"),
     ],
 )
 def test_a_number_out_of_range_is_refused(name: str, value: float, expected: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(f"setting {name}: found {value:g}, expected {expected}")):
+    with pytest.raises(UsageError, match=re.escape(f"--{name.replace('_', '-')} {value:g}: expected {expected}")):
         resolve(TrainingSettings, {name: value})
 
 
@@ -76,6 +82,37 @@ def test_pieces_that_cannot_be_read_are_refused_before_anything_is_loaded(pieces
 
 def test_points_come_in_the_order_of_the_updates() -> None:
     assert points("100:1, 0:0,1000:.1") == [(0, 0.0), (100, 1.0), (1000, 0.1)]
+
+
+def test_factors_are_read_in_their_order() -> None:
+    assert factors("bert.tokens:0.5, head:10,head:0") == [("bert.tokens", 0.5), ("head", 10.0), ("head", 0.0)]
+    assert factors("") == []
+
+
+@pytest.mark.parametrize("rates", ["head", "head:x", ":2", "head:-1", "head:inf", "head:nan", "head:1,", "head:1:2,3"])
+def test_factors_that_cannot_be_read_are_refused_before_anything_is_loaded(rates: str) -> None:
+    with pytest.raises(UsageError, match=r"--rates '.*': expected name:factor, … as in bert\.tokens:0\.5,head:10"):
+        resolve(TrainingSettings, {"rates": rates})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("lookahead_step", 0.3, "lookahead"),
+        ("adaptive_scale", 0.1, "adaptive-rate"),
+        ("adaptive_gain", 0, "adaptive-rate"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(name: str, value: float, needed: str) -> None:
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(UsageError, match=f"^{flag} does nothing without --{needed}; add that, or leave it out$"):
+        resolve(TrainingSettings, {name: value})
+
+
+def test_a_learned_rate_that_learns_nothing_is_refused() -> None:
+    settings = {"adaptive_rate": True, "adaptive_scale": 0, "adaptive_gain": 0}
+    with pytest.raises(UsageError, match="--adaptive-rate learns nothing with --adaptive-scale 0 and --adaptive-gain"):
+        resolve(TrainingSettings, settings)
 
 
 def test_a_settings_file_that_is_missing_is_named(tmp_path: Path) -> None:
