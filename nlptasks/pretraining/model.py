@@ -1,0 +1,111 @@
+"""The model in pre-training: the encoder and BERT's head over it, and what both cost."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from nlptasks.backbone import masks
+from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.bert import Bert, Config, Layer
+from nlptasks.backbone.dropout import Dropout
+from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
+from nlptasks.pretraining.lessons import Lesson
+
+
+class Model(nn.Module):
+    """An encoder with a head that names tokens."""
+
+    def __init__(self, bert: Bert, head: TokenHead) -> None:
+        """Put the head on the encoder."""
+        super().__init__()
+        self.bert, self.head = bert, head
+
+    def transformed(self, lesson: Lesson) -> Tensor:
+        """Read all rows in one pass, and transform the tokens that have a target: (M, H)."""
+        last = deque(self.bert.states(list(groups(lesson))), maxlen=1).pop()
+        chosen: Tensor = self.head(last[lesson.places])
+        return chosen
+
+    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+        """Compute the weighted sum of the losses, a scalar, and the losses themselves, (M,) float32."""
+        states, embeddings, bias = self.transformed(lesson), self.bert.tokens.weight, self.head.bias
+        if states.device.type == "cpu":
+            found: tuple[Tensor, Tensor] = WeightedLoss.apply(  # type: ignore[no-untyped-call]  # torch's own
+                states, embeddings, bias, lesson.targets, lesson.weights
+            )
+            return found
+        losses = token_losses(states, embeddings, bias, lesson.targets)
+        return (losses * lesson.weights).sum(), losses.detach()
+
+    def set_dropout(self, share: float) -> None:
+        """Set all dropout; the configuration, which is saved, stays as it is."""
+        for module in self.bert.modules():
+            if isinstance(module, Dropout):
+                module.p = share
+            if isinstance(module, Layer):
+                module.attention_dropout = share
+
+
+def groups(lesson: Lesson) -> Iterator[Batch]:
+    """Give each objective's rows the mask that says how they are read."""
+    for name, ids in zip(lesson.names, lesson.ids, strict=True):
+        if name == "mlm":
+            yield Batch(ids)
+        elif name == "lm":
+            yield Batch(ids, mask=masks.left_to_right(torch.ones_like(ids[:1], dtype=torch.bool)))
+        else:
+            segments = torch.zeros_like(ids) if lesson.segments is None else lesson.segments
+            yield Batch(ids, segments, masks.prefix(segments, torch.ones_like(ids, dtype=torch.bool)))
+
+
+class Teacher:
+    """Computes the loss of a pass, and keeps count of each objective's."""
+
+    best = ""
+    """No score chooses between the models of a run."""
+
+    def __init__(self, compute: Callable[[Lesson], tuple[Tensor, Tensor]], dropout: bool) -> None:
+        """Teach a model.
+
+        Args:
+            compute: the model, or its compiled form.
+            dropout: the model draws random numbers, which are to depend on the update alone.
+        """
+        self.compute, self.dropout = compute, dropout
+        self.sums: dict[str, Tensor] = {}
+        self.seen: dict[str, int] = {}
+
+    def loss(self, model: nn.Module, lesson: Lesson) -> Tensor:
+        """Compute the loss of one pass, a scalar."""
+        if self.dropout:
+            torch.manual_seed(lesson.seed)
+        total, losses = self.compute(lesson)
+        parts = torch.split(losses.detach(), list(lesson.counts))
+        for name, part, count in zip(lesson.names, parts, lesson.counts, strict=True):
+            self.sums[name] = self.sums.get(name, 0) + part.sum()
+            self.seen[name] = self.seen.get(name, 0) + count
+        return total
+
+    def means(self) -> dict[str, float]:
+        """Give the mean loss of a target of each objective since the last call."""
+        found = {name: float(total) / max(1, self.seen[name]) for name, total in self.sums.items()}
+        self.sums, self.seen = {}, {}
+        return found
+
+
+def operations(config: Config, length: int, targets: float) -> float:
+    """Count the floating-point operations of the products of training, for one token.
+
+    Args:
+        config: the model's shape.
+        length: tokens of a row.
+        targets: share of the tokens that have a target.
+    """
+    width = config.hidden_size
+    layer = 8 * width**2 + 4 * width * config.intermediate_size + 4 * length * width
+    head = 2 * width**2 + 2 * width * config.vocab_size
+    return 3 * (config.num_hidden_layers * layer + targets * head)  # backward costs twice what forward does

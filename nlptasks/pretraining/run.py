@@ -1,0 +1,354 @@
+"""A whole pre-training run in one folder: corpus, model, loop, state to go on from, and the backbone it makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlptasks.backbone import hardware, weights
+from nlptasks.backbone.bert import Bert, Config
+from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.text import Text
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import InputError, ModelError, UsageError
+from nlptasks.pretraining import corpus, preparing
+from nlptasks.pretraining.corpus import Corpus
+from nlptasks.pretraining.documents import Source
+from nlptasks.pretraining.lessons import Lessons
+from nlptasks.pretraining.model import Model, Teacher, operations
+from nlptasks.pretraining.settings import Settings, Shape
+from nlptasks.training import checkpoint, processes
+from nlptasks.training.interrupts import held_back
+from nlptasks.training.run import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
+from nlptasks.training.settings import as_plain, resolve
+from nlptasks.training.trainer import Progress, Run, fit
+
+logger = logging.getLogger(__name__)
+
+#: What `nlpk.json` calls a model that is no task's.
+TASK = "pretraining"
+#: Updates between two reports, at most.
+EVERY = 20
+#: Seconds for measuring the machine.
+MEASURED = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run."""
+
+    settings: Mapping[str, Any]
+    sources: tuple[Source, ...]
+    """Files, or one folder of a prepared corpus."""
+    shape: Shape | None
+    """Of a new model."""
+    backbone: str | None
+    """The model to go on from, where there is no shape."""
+    command: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a run is."""
+
+    step: int
+    steps: int
+    epoch: float
+    tokens: int
+    loss: float
+    losses: Mapping[str, float]
+    """Mean of each objective's targets since the last report."""
+    rate: float
+    tokens_per_second: float
+    share_of_rate: float
+    """Operations of the products done in a second, as a share of what the machine was measured to do."""
+    seconds: float
+    seconds_left: float
+
+
+class Pretraining:
+    """A run in its folder."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        out: Path,
+        *,
+        device: str = "auto",
+        resume: bool = False,
+        compile: bool | None = None,
+        hours: float | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Prepare the corpus, make or load the model, and prepare the loop.
+
+        Args:
+            plan: what to train.
+            out: the run's folder; new, unless the run is resumed.
+            device: auto, cpu, cuda, mps.
+            resume: go on from `out/last`.
+            compile: let torch compile the model; on CUDA by default.
+            hours: stop after these, with the state saved.
+            workers: processes that prepare the corpus; one for each core by default.
+
+        Raises:
+            UsageError: the folder already holds something, or the settings contradict each other.
+            InputError: the corpus cannot be read, is too small, or is no longer the same.
+            ModelError: the backbone or the state cannot be loaded.
+        """
+        if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
+        self.plan, self.out = plan, out
+        self.settings = resolve(Settings, plan.settings)
+        self.device = hardware.device(processes.join(device))
+        self.dtype = hardware.dtype(self.settings.dtype, self.device)[0]
+        backbone = None if plan.shape and not resume else weights.load(last_of(out) if resume else plan.backbone)
+        self.corpus = opened(plan, backbone.text if backbone else None, workers)
+        torch.manual_seed(self.settings.seed)
+        backbone = backbone or new(plan.shape or Shape(), self.settings, self.corpus)
+        bert, self.text = backbone.bert, backbone.text
+        check_length(bert.config, self.settings)
+        self.model = Model(bert, head_of(backbone)).to(self.device)
+        self.model.set_dropout(self.settings.dropout)
+        compiled = self.device.type == "cuda" if compile is None else compile
+        self.teacher = Teacher(torch.compile(self.model) if compiled else self.model, self.settings.dropout > 0)
+        lessons = Lessons(self.corpus, self.settings, processes.number(), processes.count())
+        teacher: Any = self.teacher  # a task has more methods, for what a run without rows never does
+        self.run = Run(teacher, self.model, (), self.settings, self.device, updates=lessons)
+        self.lessons, self.ends = lessons, math.inf if hours is None else time.monotonic() + hours * 3600
+        self.machine = hardware.matrix_rate(self.device, self.dtype, MEASURED) * processes.count()
+        self.saved_step, self.saved_at, self.finished = 0, time.monotonic(), False
+        if resume:
+            self.restore()
+        processes.wait()
+
+    def __iter__(self) -> Iterator[Report]:
+        """Train to the end of the run or of its time, saving as it goes; an interrupt comes out when all is saved."""
+        if self.is_first:
+            self.out.mkdir(parents=True, exist_ok=True)
+        every = max(1, min(EVERY, self.run.steps // 100))
+        try:
+            for progress in fit(self.run, None, dtype=self.dtype, every=every):
+                with held_back():
+                    report = self.report(progress)
+                    self.keep(report)
+                yield report
+                if processes.agreed(time.monotonic() > self.ends, self.device):
+                    break
+        except (KeyboardInterrupt, GeneratorExit):
+            self.save_what_is_new()
+            raise
+        self.save_what_is_new()
+        if self.run.is_over:
+            self.finish()
+        processes.wait()
+
+    @property
+    def is_first(self) -> bool:
+        """Tell whether this process writes the files."""
+        return processes.number() == 0
+
+    def report(self, progress: Progress) -> Report:
+        """Say how far the run is."""
+        phase = self.lessons.phase(max(0, progress.step - 1))
+        expected = self.lessons.rules.expected(phase.length)
+        targets = sum(share * expected[name] for name, share in self.lessons.shares.items()) / phase.length
+        cost = operations(self.model.bert.config, phase.length, targets)
+        speed = progress.tokens_per_second * processes.count()
+        size = self.settings.batch_tokens
+        return Report(
+            step=progress.step,
+            steps=progress.steps,
+            epoch=progress.epoch,
+            tokens=progress.step * size,
+            loss=progress.loss,
+            losses=self.teacher.means(),
+            rate=progress.rate,
+            tokens_per_second=speed,
+            share_of_rate=speed * cost / self.machine,
+            seconds=progress.seconds,
+            seconds_left=(progress.steps - progress.step) * size / max(1e-9, speed),
+        )
+
+    def keep(self, report: Report) -> None:
+        """Log a report, and save the state now and then."""
+        if not self.is_first:
+            return
+        with (self.out / LOG).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(dataclasses.asdict(report)) + "\n")
+        if time.monotonic() - self.saved_at > self.settings.save_every:
+            self.save_last()
+
+    def finish(self) -> None:
+        """Write the model, with its mean weights where there are any."""
+        if self.run.mean:
+            self.run.mean.exchange()
+        if self.is_first:
+            self.save_model(self.out)
+            shutil.rmtree(self.out / "last", ignore_errors=True)
+        self.finished = True
+
+    def save_model(self, folder: Path) -> None:
+        """Write a model folder in Hugging Face form."""
+        bert = self.model.bert
+        about = self.about()
+        checkpoint.save(folder, bert, self.text, self.model.head.named(), about, card=card(about))
+        config = {**weights.config_for_others(bert.config), "architectures": ["BertForMaskedLM"]}
+        weights.write_json(folder / "config.json", config)
+
+    def about(self) -> dict[str, Any]:
+        """Describe the run for `nlpk.json`."""
+        found = self.corpus.about
+        data = {name: found[name] for name in ("files", "documents", "tokens", "unknown", "fingerprint")}
+        training = {
+            "data": data,
+            "backbone": self.plan.backbone,
+            "seed": self.settings.seed,
+            "command": self.plan.command,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "updates": self.run.step,
+            "tokens": self.run.step * self.settings.batch_tokens,
+            "versions": checkpoint.versions(),
+        }
+        return {
+            "nlpk": self.plan.version,
+            "task": TASK,
+            "method": self.settings.objectives,
+            "settings": as_plain(self.settings),
+            "training": training,
+            "scores": {},
+        }
+
+    def save_what_is_new(self) -> None:
+        """Save the state, unless it is saved already."""
+        if self.is_first and self.run.step != self.saved_step:
+            self.save_last()
+
+    def save_last(self) -> None:
+        """Write everything that the run goes on from to `last`, replacing it whole."""
+        state = {"plan": dataclasses.asdict(self.plan), "run": self.run.numbers(), "data": [self.corpus.fingerprint]}
+
+        def write(folder: Path) -> None:
+            self.save_model(folder)
+            save_state(folder, self.run, {**state, "scores": {}})
+
+        replace_last(self.out, write)
+        self.saved_step, self.saved_at = self.run.step, time.monotonic()
+
+    def restore(self) -> None:
+        """Go on from `last`; the log is cut to what the state knows.
+
+        Raises:
+            InputError: the corpus is another one.
+        """
+        state = read_state(self.out)
+        if state["data"] != [self.corpus.fingerprint]:
+            raise InputError(f"{self.out}: the corpus is not the one of the run; --resume needs the same text")
+        self.run.restore(weights.read_tensors(last_of(self.out) / STATE), state["run"])
+        self.saved_step = self.run.step
+        if self.is_first:
+            cut_log(self.out / LOG, self.run.step)
+
+
+def planned(out: Path, sources: tuple[Source, ...] = ()) -> Plan:
+    """Read the plan of a run that was stopped.
+
+    Args:
+        out: its folder.
+        sources: where the same corpus is now, if it has moved.
+
+    Raises:
+        ModelError: there is nothing to go on from, or another version wrote it.
+    """
+    plan = read_state(out)["plan"]
+    try:
+        shape = Shape(**plan["shape"]) if plan["shape"] else None
+        found = sources or tuple(Source(**one) for one in plan["sources"])
+        return Plan(**{**plan, "sources": found, "shape": shape})
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{out}: not a pre-training run, or of another version of nlpk ({error})") from error
+
+
+def opened(plan: Plan, text: Text | None, workers: int | None) -> Corpus:
+    """Open the corpus of a plan, prepared first where it is not: by one process, while the others wait."""
+    if processes.number():
+        processes.wait()
+    # A new model's vocabulary is made of the corpus, also where the run goes on: the corpus is then the same one.
+    found = corpus_of(plan.sources, plan.shape.vocab_size if plan.shape else text or Shape().vocab_size, workers)
+    if not processes.number():
+        processes.wait()
+    if text:
+        corpus.check_tokenizer(found, text, plan.backbone or "the run")
+    return found
+
+
+def corpus_of(sources: tuple[Source, ...], text: Text | int, workers: int | None = None) -> Corpus:
+    """Open a prepared corpus, or prepare one from files.
+
+    Raises:
+        UsageError: a prepared corpus beside other files.
+    """
+    prepared = [one.name for one in sources if corpus.is_prepared(one.name)]
+    if prepared and len(sources) > 1:
+        raise UsageError(f"{prepared[0]}: a prepared corpus stands alone; leave out the other files")
+    return corpus.open_folder(Path(prepared[0])) if prepared else preparing.prepare(sources, text, workers=workers)
+
+
+def new(shape: Shape, settings: Settings, found: Corpus) -> Backbone:
+    """Make a model with random weights, the head's too, for the tokenizer of a corpus."""
+    config = Config(
+        vocab_size=len(found.text),
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.number_of_heads,
+        intermediate_size=shape.intermediate or 4 * shape.width,
+        max_position_embeddings=max(512, settings.longest),
+        pad_token_id=found.text.special["pad"],
+    )
+    return Backbone(Bert(config), found.text, TokenHead(config).named(), "new")
+
+
+def check_length(config: Config, settings: Settings) -> None:
+    """Refuse rows that the model has no positions for.
+
+    Raises:
+        UsageError: they are too long.
+    """
+    if settings.longest > config.max_position_embeddings:
+        found = f"rows of {settings.longest} tokens, but the model has {config.max_position_embeddings} positions"
+        raise UsageError(f"{found}; lower --length or --long-length")
+
+
+def head_of(backbone: Backbone) -> TokenHead:
+    """Take a backbone's head, or make one."""
+    head = TokenHead.load(backbone.bert, backbone.rest)
+    if head is None:
+        logger.info("%s: no head for masked words; a new one is trained", backbone.name)
+        head = TokenHead(backbone.bert.config)
+    return head
+
+
+def card(about: Mapping[str, Any]) -> str:
+    """Write the model card: data, and the command that made it."""
+    training, data = about["training"], about["training"]["data"]
+    lines = ["# A backbone for Chinese text", "", f"BERT, pre-trained by nlpk {about['nlpk']} ({about['method']}).", ""]
+    lines += ["```", training["command"], "```", ""]
+    start = f"Started from {training['backbone']}." if training["backbone"] else "Started from nothing."
+    lines += [f"{start} {training['updates']:,} updates, {training['tokens']:,} tokens. Seed: {training['seed']}.", ""]
+    lines += ["| data | sha256 |", "| --- | --- |"]
+    lines += [f"| {one['name']} | {one['sha256'][:16]} |" for one in data["files"]]
+    counted = f"{data['documents']:,} documents, {data['tokens']:,} tokens, {data['unknown']:.4%} of them unknown."
+    lines += ["", counted, "", "Licence of the weights: that of the data named above; look at their sources."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,128 @@
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Nlpk = Callable[..., Any]
+Spawn = Callable[..., subprocess.Popen[bytes]]
+SMALL = ("--layers", 1, "--width", 16, "--heads", 2, "--vocab-size", 200)
+SHORT = ("--length", 16, "--long-length", 32, "--batch-tokens", 64, "--dtype", "float32")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlptasks.pretraining.run.MEASURED", 0.001)
+    monkeypatch.setattr("nlptasks.pretraining.words.jieba_words", lambda: list)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "a corpus.txt"
+    path.write_text("今天天气很好，我们去公园。\n\n北京是首都。\n\n" * 30, encoding="utf-8")
+    return path
+
+
+def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second one"
+    result = nlpk("pretrain", text, "--out", first, "--steps", 3, *SMALL, *SHORT)
+    assert (result.status, result.out) == (0, b"")
+    lines = result.err.splitlines()
+    assert all(line.startswith("nlpk: ") for line in lines)
+    assert "a corpus.txt: 60 documents, 660 tokens, 0.0000% of them unknown" in lines[0]
+    assert "1 x 16, " in lines[1]
+    assert "3 updates of 64 tokens; cpu, float32" in lines[1]
+    assert lines[-2].startswith("nlpk: step 3/3  loss ")
+    assert lines[-1] == f"nlpk: model in {first}; use it with --backbone {first}"
+    more = ("--backbone", first, "--objectives", "mlm=0.5,lm=0.5", "--tokens", "1e2")
+    assert nlpk("pretrain", text, text, *more, "--out", second, *SHORT).status == 0
+    assert json.loads((second / "nlpk.json").read_text("utf-8"))["method"] == "mlm=0.5,lm=0.5"
+    scored = nlpk("pretrain", "--eval", text, "--model", second, "--length", 16, "--json")
+    names = ["mlm_loss", "mlm_accuracy", "lm_loss", "lm_perplexity", "unilm_loss"]
+    assert list(scored.lines[0]["scores"]) == names
+    assert scored.lines[0]["tokens"] == 660 // 14 * 16
+    table = nlpk("pretrain", "--eval", text, "--eval", text, "--model", second, "--length", 16).out.decode().splitlines()
+    assert table[0].split("\t") == ["file", "tokens", "unknown", *names]
+    assert len(table) == 3
+    refused = nlpk("predict", "similarity", "--model", second, stdin="a\tb\n")
+    assert "a model of task pretraining; expected similarity" in refused.complaint
+    assert json.loads(nlpk("models", "show", second).out)["task"] == "pretraining"
+
+
+def test_a_prepared_corpus_goes_anywhere(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    result = nlpk("pretrain", text, "--prepare", made, "--vocab-size", 200)
+    assert result.status == 0
+    assert result.err.splitlines()[-1] == f"nlpk: corpus in {made}; train on it with: nlpk pretrain {made} --out DIR"
+    moved = made.rename(tmp_path / "moved")
+    out = tmp_path / "out"
+    assert nlpk("pretrain", moved, "--out", out, "--steps", 2, "--hours", 0, *SMALL, *SHORT).status == 0
+    again = moved.rename(tmp_path / "elsewhere")
+    lost = nlpk("pretrain", "--resume", out)
+    assert lost.status == 2
+    assert str(moved) in lost.complaint
+    assert nlpk("pretrain", again, "--resume", out).status == 0
+    assert (out / "model.safetensors").is_file()
+
+
+def test_a_run_whose_time_is_over_says_how_to_go_on(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = nlpk("pretrain", text, "--out", out, "--steps", 300, "--hours", 0, *SMALL, *SHORT)
+    assert result.status == 0
+    said = f"stopped at update 3 of 300, its time being over; go on with: nlpk pretrain --resume {out}"
+    assert result.err.splitlines()[-1] == f"nlpk: {said}"
+
+
+def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with spawn("pretrain", text, "--out", out, "--steps", 10**6, "--save-every", 0, *SMALL, *SHORT) as process:
+        assert process.stderr
+        while b"updates of" not in (line := process.stderr.readline()):
+            assert line
+        while not (out / "last").is_dir():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read().decode().splitlines()
+        assert process.wait() == 143
+    assert f"; go on with: nlpk pretrain --resume {out}" in said[-2]
+    assert said[-1] == "nlpk: terminated"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "no CORPUS; name files of text"),
+        (("no-such.txt",), "no-such.txt: there is no such file"),
+        (("empty.txt",), "the corpus is empty"),
+        (("binary.txt",), "this is a binary file"),
+        (("short.txt",), "tokens do not fill a row of 126; lower --length"),
+        (("short.txt", "--length", 8, "--long-share", 0), "are less than an update of 384 rows of 8; lower --batch-tokens"),
+        (("short.txt", "--backbone", "B", "--layers", 3), "--backbone has a shape of its own; leave out --layers"),
+        (("short.txt", "--json"), "training has no use for --json; leave it out"),
+        (("short.txt", "--resume", "R", "--steps", 3), "--resume has no use for --steps; leave it out"),
+        (("--resume", "R"), "no state to resume from"),
+        (("short.txt", "--eval", "short.txt"), "--eval has no use for CORPUS; leave it out"),
+        (("--eval", "short.txt", "--model", "./no"), "./no: no such folder"),
+        (("--prepare", "P"), "--prepare: no CORPUS; name the files to prepare"),
+        (("short.txt", "--prepare", "P", "--steps", 3), "--prepare has no use for --steps; leave it out"),
+        (("short.txt", "--mask-rate", 2), "--mask-rate 2: expected more than 0, below 1"),
+        (("short.txt", "--objectives", "mlm"), "expected shares such as mlm=0.7"),
+        (("short.txt", "--width", 50, "--heads", 4), "--width 50: 4 heads do not divide it"),
+        (("short.txt", "--vocab-size", 9), "--vocab-size 9: "),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    nlpk: Nlpk, options: tuple[object, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").touch()
+    Path("binary.txt").write_bytes(bytes(256))
+    Path("short.txt").write_text("今天天气很好\n", encoding="utf-8")
+    result = nlpk("pretrain", *(options or ("--out", "O")))
+    assert (result.status, result.out) == (2, b"")
+    assert said in result.err.splitlines()[-1]
+    assert "Traceback" not in result.err
+    assert not Path("P").exists()

@@ -1,0 +1,100 @@
+import lzma
+import os
+from pathlib import Path
+
+import pytest
+
+from nlptasks import places
+from nlptasks.backbone import weights
+from nlptasks.errors import InputError, UsageError
+from nlptasks.pretraining import corpus as module
+from nlptasks.pretraining import preparing
+from nlptasks.pretraining.corpus import Corpus
+from nlptasks.pretraining.documents import Source
+from nlptasks.pretraining.preparing import prepare
+
+
+def same(one: Corpus, other: Corpus) -> bool:
+    names = (module.IDS, module.STARTS, module.OFFSETS, "tokenizer.json")
+    return all((one.folder / name).read_bytes() == (other.folder / name).read_bytes() for name in names)
+
+
+def caches() -> int:
+    return len(list((places.cache() / "corpora").glob("*")))
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "CHUNK", 100)
+    monkeypatch.setattr(preparing, "SMALL", 400)
+    made = [prepare([Source(str(text_file))], 300, out=tmp_path / str(n), workers=n) for n in (1, 2)]
+    assert same(*made)
+    assert made[0].about == made[1].about
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_a_corpus_is_prepared_once(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [Source(str(text_file)), Source(str(text_file))]
+    one = prepare(sources, 300)
+    monkeypatch.setattr(preparing, "write", None)
+    assert prepare(sources, 300).folder == one.folder
+    with pytest.raises(TypeError):
+        prepare(sources[:1], 300)
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_a_tokenizer_may_be_given(text_file: Path, tmp_path: Path) -> None:
+    text = weights.load().text
+    made = prepare([Source(str(text_file))], text, out=tmp_path / "c")
+    module.check_tokenizer(made, text, "embedded")
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_unknown_tokens_and_languages_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text("the cat\nsat there ᚠ\n")
+    with caplog.at_level("INFO"):
+        made = prepare([Source(str(path))], weights.load().text)
+    assert made.about["unknown"] == pytest.approx(1 / (made.tokens - 2))
+    assert "2 documents" in caplog.text
+    assert "c.txt: only 0.0 % of the tokens are Chinese characters" in caplog.text
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_a_large_vocabulary_takes_wider_numbers(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = weights.load().text
+    monkeypatch.setattr(type(text), "__len__", lambda text: 70_000)
+    assert prepare([Source(str(text_file))], text, out=tmp_path / "c").ids.dtype == "uint32"
+
+
+@pytest.mark.usefixtures("by_pairs")
+@pytest.mark.parametrize("content", [b"", b"\n \n\n", "\u200b\n".encode()])
+def test_nothing_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "c.txt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="the corpus is empty; expected text"):
+        prepare([Source(str(path))], 300)
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_of_a_file_that_is_cut_off_nothing_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt.xz"
+    whole = lzma.compress(os.urandom(99_999).hex().encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    before = caches()
+    with pytest.raises(InputError, match="data is cut off"):
+        prepare([Source(str(path))], weights.load().text)
+    assert caches() == before
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_a_place_that_is_taken_is_refused(text_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file"):
+        with pytest.raises(UsageError, match="not an empty folder; choose another for --prepare"):
+            prepare([Source(str(text_file))], 300, out=out)
+    (tmp_path / "empty").mkdir()
+    assert prepare([Source(str(text_file))], 300, out=tmp_path / "empty").documents == 60
