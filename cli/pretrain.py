@@ -26,7 +26,8 @@ from .train import absolute
 
 if TYPE_CHECKING:
     from nlptasks.pretraining.documents import Source
-    from nlptasks.pretraining.run import Plan, Pretraining, Report
+    from nlptasks.pretraining.plan import Plan
+    from nlptasks.pretraining.run import Pretraining, Report
 
 #: Seconds between two lines of progress where stderr is no terminal.
 SHOWN = 30.0
@@ -121,7 +122,7 @@ def examine(values: Mapping[str, Any]) -> None:
     """Score a model on texts."""
     from nlptasks.backbone import hardware
     from nlptasks.pretraining import evaluation
-    from nlptasks.pretraining.run import corpus_of
+    from nlptasks.pretraining.plan import corpus_of
 
     backbone, model = evaluation.load(values["model"])
     device = hardware.device(values["device"] or "auto")
@@ -169,7 +170,8 @@ def train(values: Mapping[str, Any]) -> None:
 
 def begun(values: Mapping[str, Any]) -> Pretraining:
     """Prepare the run that the flags ask for: a new one, or one to go on with."""
-    from nlptasks.pretraining.run import Pretraining, planned
+    from nlptasks.pretraining.plan import planned
+    from nlptasks.pretraining.run import Pretraining
 
     machine = {"device": values["device"] or "auto", "hours": values["hours"], "workers": values["workers"]}
     machine["compile"] = {"on": True, "off": False}.get(values["compile"])
@@ -184,7 +186,7 @@ def begun(values: Mapping[str, Any]) -> Pretraining:
 
 def planned_by_flags(values: Mapping[str, Any]) -> Plan:
     """Make the plan of a new run from the flags."""
-    from nlptasks.pretraining.run import Plan
+    from nlptasks.pretraining.plan import Plan
     from nlptasks.training.settings import as_plain, resolve
 
     if not values["corpus"]:

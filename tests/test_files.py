@@ -692,3 +692,26 @@ def test_nothing_is_left_of_a_library_that_fails(tmp_path: Path) -> None:
         part.write_bytes(tmp_path.read_bytes())
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_text_comes_in_pieces_however_long_a_line_is(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt.gz"
+    whole = "\ufeff" + "长" * 500_000 + "\r\n短\n"
+    path.write_bytes(gzip.compress(whole.encode()))
+    pieces = list(files.read_text(path))
+    assert "".join(pieces) == "长" * 500_000 + "\n短\n"
+    assert len(pieces) > 10
+    path.write_bytes("天气很好\n".encode("gb18030") * 9)
+    assert "".join(files.read_text(path)) == "天气很好\n" * 9
+    assert "".join(files.read_text(path, encoding="latin-1")) != "天气很好\n" * 9
+
+
+def test_what_is_no_text_is_refused_as_text_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(bytes(999))
+    with pytest.raises(InputError, match="this is a binary file"):
+        list(files.read_text(path))
+    with pytest.raises(InputError, match="unknown encoding 'x'"):
+        files.read_text(path, encoding="x")
+    with pytest.raises(InputError, match="there is no such file"):
+        files.read_text(tmp_path / "y.txt")

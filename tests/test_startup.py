@@ -12,7 +12,8 @@ import nlpk
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"datasets", "jieba", "numpy", "scipy", "torch", "transformers"}
-LIGHT = ["--help", "--version", "train --help", "train similarity --help", "predict similarity --help"]
+HELPFUL = ("pretrain", "train", "train similarity", "predict similarity")
+LIGHT = ["--version", "--help", *(f"{command} --help" for command in HELPFUL)]
 #: sympy comes with torch's compiler.
 NOT_FOR_ASKING = {"datasets", "pandas", "pyarrow", "scipy", "sympy", "transformers"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import math
 import shutil
 import time
@@ -16,16 +15,10 @@ from typing import Any
 import torch
 
 from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.bert import Bert, Config
-from nlptasks.backbone.heads import TokenHead
-from nlptasks.backbone.text import Text
-from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, ModelError, UsageError
-from nlptasks.pretraining import corpus, preparing
-from nlptasks.pretraining.corpus import Corpus
-from nlptasks.pretraining.documents import Source
+from nlptasks.errors import InputError, UsageError
 from nlptasks.pretraining.lessons import Lessons
 from nlptasks.pretraining.model import Model, Teacher, operations
+from nlptasks.pretraining.plan import Plan, check_length, head_of, new, opened
 from nlptasks.pretraining.settings import Settings, Shape
 from nlptasks.training import checkpoint, processes
 from nlptasks.training.interrupts import held_back
@@ -33,29 +26,12 @@ from nlptasks.training.run import LOG, STATE, cut_log, last_of, read_state, repl
 from nlptasks.training.settings import as_plain, resolve
 from nlptasks.training.trainer import Progress, Run, fit
 
-logger = logging.getLogger(__name__)
-
 #: What `nlpk.json` calls a model that is no task's.
 TASK = "pretraining"
 #: Updates between two reports, at most.
 EVERY = 20
 #: Seconds for measuring the machine.
 MEASURED = 1.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides a run."""
-
-    settings: Mapping[str, Any]
-    sources: tuple[Source, ...]
-    """Files, or one folder of a prepared corpus."""
-    shape: Shape | None
-    """Of a new model."""
-    backbone: str | None
-    """The model to go on from, where there is no shape."""
-    command: str
-    version: str
 
 
 @dataclass(frozen=True)
@@ -260,84 +236,6 @@ class Pretraining:
         self.saved_step = self.run.step
         if self.is_first:
             cut_log(self.out / LOG, self.run.step)
-
-
-def planned(out: Path, sources: tuple[Source, ...] = ()) -> Plan:
-    """Read the plan of a run that was stopped.
-
-    Args:
-        out: its folder.
-        sources: where the same corpus is now, if it has moved.
-
-    Raises:
-        ModelError: there is nothing to go on from, or another version wrote it.
-    """
-    plan = read_state(out)["plan"]
-    try:
-        shape = Shape(**plan["shape"]) if plan["shape"] else None
-        found = sources or tuple(Source(**one) for one in plan["sources"])
-        return Plan(**{**plan, "sources": found, "shape": shape})
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{out}: not a pre-training run, or of another version of nlpk ({error})") from error
-
-
-def opened(plan: Plan, text: Text | None, workers: int | None) -> Corpus:
-    """Open the corpus of a plan, prepared first where it is not: by one process, while the others wait."""
-    if processes.number():
-        processes.wait()
-    # A new model's vocabulary is made of the corpus, also where the run goes on: the corpus is then the same one.
-    found = corpus_of(plan.sources, plan.shape.vocab_size if plan.shape else text or Shape().vocab_size, workers)
-    if not processes.number():
-        processes.wait()
-    if text:
-        corpus.check_tokenizer(found, text, plan.backbone or "the run")
-    return found
-
-
-def corpus_of(sources: tuple[Source, ...], text: Text | int, workers: int | None = None) -> Corpus:
-    """Open a prepared corpus, or prepare one from files.
-
-    Raises:
-        UsageError: a prepared corpus beside other files.
-    """
-    prepared = [one.name for one in sources if corpus.is_prepared(one.name)]
-    if prepared and len(sources) > 1:
-        raise UsageError(f"{prepared[0]}: a prepared corpus stands alone; leave out the other files")
-    return corpus.open_folder(Path(prepared[0])) if prepared else preparing.prepare(sources, text, workers=workers)
-
-
-def new(shape: Shape, settings: Settings, found: Corpus) -> Backbone:
-    """Make a model with random weights, the head's too, for the tokenizer of a corpus."""
-    config = Config(
-        vocab_size=len(found.text),
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.number_of_heads,
-        intermediate_size=shape.intermediate or 4 * shape.width,
-        max_position_embeddings=max(512, settings.longest),
-        pad_token_id=found.text.special["pad"],
-    )
-    return Backbone(Bert(config), found.text, TokenHead(config).named(), "new")
-
-
-def check_length(config: Config, settings: Settings) -> None:
-    """Refuse rows that the model has no positions for.
-
-    Raises:
-        UsageError: they are too long.
-    """
-    if settings.longest > config.max_position_embeddings:
-        found = f"rows of {settings.longest} tokens, but the model has {config.max_position_embeddings} positions"
-        raise UsageError(f"{found}; lower --length or --long-length")
-
-
-def head_of(backbone: Backbone) -> TokenHead:
-    """Take a backbone's head, or make one."""
-    head = TokenHead.load(backbone.bert, backbone.rest)
-    if head is None:
-        logger.info("%s: no head for masked words; a new one is trained", backbone.name)
-        head = TokenHead(backbone.bert.config)
-    return head
 
 
 def card(about: Mapping[str, Any]) -> str:

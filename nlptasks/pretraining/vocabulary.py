@@ -30,6 +30,7 @@ COVERED = 0.99995
 CJK = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in CJK_BLOCKS) + "]")
 #: Words that are counted at once; beyond, those seen only once are forgotten.
 MOST_WORDS = 2_000_000
+#: Letters of a word; a longer one is unknown.
 LONGEST_WORD = 64
 
 
@@ -46,7 +47,8 @@ class Counts:
         """Count a document."""
         text = self.normalizer.normalize_str(document)
         self.cjk.update("".join(CJK.findall(text)))
-        self.words.update(word for word, _ in self.pre_tokenizer.pre_tokenize_str(CJK.sub(" ", text)))
+        found = (word for word, _ in self.pre_tokenizer.pre_tokenize_str(CJK.sub(" ", text)))
+        self.words.update(word for word in found if len(word) <= LONGEST_WORD)
         if len(self.words) > MOST_WORDS:
             self.words = Counter({word: count for word, count in self.words.items() if count > 1})
 
@@ -54,9 +56,8 @@ class Counts:
         """Count what would be the tokens if there were no word pieces: `x` where a word begins with it, else `##x`."""
         found = Counter(self.cjk)
         for word, count in self.words.items():
-            if len(word) <= LONGEST_WORD:
-                for place, letter in enumerate(word):
-                    found[f"##{letter}" if place else letter] += count
+            for place, letter in enumerate(word):
+                found[f"##{letter}" if place else letter] += count
         return found
 
 

@@ -379,7 +379,7 @@ def test_plain_attention_is_the_fused_one_gradients_included(masked: bool) -> No
     for plain in (True, False):
         given = [torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(n)).requires_grad_() for n in range(3)]
         queries, keys, values = given
-        seen = attend_plainly(*given, mask) if plain else attend(queries, keys, values, mask, 0.0)
+        seen = attend_plainly(queries, keys, values, mask) if plain else attend(queries, keys, values, mask, 0.0)
         torch.autograd.backward(seen.square().sum())
         found.append([seen.detach(), *(one.grad for one in given if one.grad is not None)])
     assert len(found[0]) == 4

@@ -74,3 +74,8 @@ def test_a_system_that_does_not_tell_its_cpu(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "read_text", missing)
     assert hardware.bf16_unit() is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_rate_of_products_is_measured(dtype: torch.dtype) -> None:
+    assert hardware.matrix_rate(torch.device("cpu"), dtype, seconds=0.01) > 1e8

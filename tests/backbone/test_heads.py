@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,7 +65,8 @@ def test_the_scores_are_those_of_transformers(tiny: Backbone, tmp_path: Path) ->
     head = TokenHead(tiny.bert.config)
     torch.nn.init.normal_(head.bias)
     weights.save(tmp_path, tiny.bert, tiny.text, head.named())
-    theirs = BertForMaskedLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    theirs: Any = BertForMaskedLM.from_pretrained(tmp_path, attn_implementation="eager")
+    theirs.eval()
     ids = torch.tensor([[3, 7, 8, 9, 4], [3, 30, 5, 12, 4]])
     with torch.no_grad():
         hidden = head(tiny.bert(Batch(ids)).view(10, -1))

@@ -32,7 +32,7 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
     assert (result.status, result.out) == (0, b"")
     lines = result.err.splitlines()
     assert all(line.startswith("nlpk: ") for line in lines)
-    assert "a corpus.txt: 60 documents, 660 tokens, 0.0000% of them unknown" in lines[0]
+    assert "a corpus.txt: 60 documents, 630 tokens, 0.0000% of them unknown" in lines[0]
     assert "1 x 16, " in lines[1]
     assert "3 updates of 64 tokens; cpu, float32" in lines[1]
     assert lines[-2].startswith("nlpk: step 3/3  loss ")
@@ -43,8 +43,10 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
     scored = nlpk("pretrain", "--eval", text, "--model", second, "--length", 16, "--json")
     names = ["mlm_loss", "mlm_accuracy", "lm_loss", "lm_perplexity", "unilm_loss"]
     assert list(scored.lines[0]["scores"]) == names
-    assert scored.lines[0]["tokens"] == 660 // 14 * 16
-    table = nlpk("pretrain", "--eval", text, "--eval", text, "--model", second, "--length", 16).out.decode().splitlines()
+    assert scored.lines[0]["tokens"] == 630 // 14 * 16
+    table = (
+        nlpk("pretrain", "--eval", text, "--eval", text, "--model", second, "--length", 16).out.decode().splitlines()
+    )
     assert table[0].split("\t") == ["file", "tokens", "unknown", *names]
     assert len(table) == 3
     refused = nlpk("predict", "similarity", "--model", second, stdin="a\tb\n")
@@ -99,7 +101,10 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("empty.txt",), "the corpus is empty"),
         (("binary.txt",), "this is a binary file"),
         (("short.txt",), "tokens do not fill a row of 126; lower --length"),
-        (("short.txt", "--length", 8, "--long-share", 0), "are less than an update of 384 rows of 8; lower --batch-tokens"),
+        (
+            ("short.txt", "--length", 8, "--long-share", 0),
+            "are less than an update of 384 rows of 8; lower",
+        ),
         (("short.txt", "--backbone", "B", "--layers", 3), "--backbone has a shape of its own; leave out --layers"),
         (("short.txt", "--json"), "training has no use for --json; leave it out"),
         (("short.txt", "--resume", "R", "--steps", 3), "--resume has no use for --steps; leave it out"),
@@ -126,3 +131,14 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert said in result.err.splitlines()[-1]
     assert "Traceback" not in result.err
     assert not Path("P").exists()
+
+
+def test_a_run_is_drawn_where_there_is_what_draws(
+    nlpk: Nlpk, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, picture = tmp_path / "out", tmp_path / "loss.png"
+    assert nlpk("pretrain", text, "--out", out, "--steps", 1, *SMALL, *SHORT).status == 0
+    drawn: list[tuple[Path, Path]] = []
+    monkeypatch.setattr("nlptasks.training.plot.draw", lambda folder, out: drawn.append((folder, out)))
+    assert nlpk("models", "plot", out, "--out", picture).complaint == f"picture in {picture}"
+    assert drawn == [(out, picture)]

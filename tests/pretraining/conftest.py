@@ -11,11 +11,20 @@ import pytest
 from nlptasks.pretraining import preparing, words
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
-from nlptasks.pretraining.run import Plan
+from nlptasks.pretraining.plan import Plan
 from nlptasks.pretraining.settings import Settings, Shape
 from nlptasks.training.settings import as_plain, resolve
 
-CLAUSES = ("今天天气很好", "我们去公园玩吧", "北京是首都", "上海在中国", "the play", "你好abc", "时间不在了", "要有3天气")
+CLAUSES = (
+    "今天天气很好",
+    "我们去公园玩吧",
+    "北京是首都",
+    "上海在中国",
+    "the play",
+    "你好abc",
+    "时间不在了",
+    "要有3天气",
+)
 SIZE = 300
 
 
@@ -46,7 +55,9 @@ def corpus(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Prepare the corpus."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(words, "jieba_words", lambda: pairs)
-        return preparing.prepare([Source(str(text_file))], SIZE, out=tmp_path_factory.mktemp("made") / "corpus", workers=1)
+        return preparing.prepare(
+            [Source(str(text_file))], SIZE, out=tmp_path_factory.mktemp("made") / "corpus", workers=1
+        )
 
 
 @pytest.fixture

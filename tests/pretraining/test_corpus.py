@@ -48,5 +48,5 @@ def test_a_newer_format_is_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_another_tokenizer_is_refused(corpus: Corpus) -> None:
     check_tokenizer(corpus, open_folder(corpus.folder).text, "the same")
-    with pytest.raises(UsageError, match="prepared with another tokenizer than that of M; .* --backbone M"):
+    with pytest.raises(UsageError, match=r"prepared with another tokenizer than that of M; .* --backbone M"):
         check_tokenizer(corpus, weights.load().text, "M")

@@ -10,7 +10,7 @@ from nlptasks.pretraining import evaluation
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.evaluation import Examined, examine
 from nlptasks.pretraining.model import Model
-from nlptasks.pretraining.run import new
+from nlptasks.pretraining.plan import head_of, new
 from nlptasks.pretraining.settings import Settings, Shape
 
 CPU = torch.device("cpu")
@@ -19,8 +19,6 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def model(corpus: Corpus) -> Model:
     torch.manual_seed(0)
-    from nlptasks.pretraining.run import head_of
-
     backbone = new(Shape(layers=1, width=16, heads=2), Settings(), corpus)
     return Model(backbone.bert, head_of(backbone))
 
@@ -47,9 +45,7 @@ def test_a_model_that_knows_one_token_is_right_where_it_comes(model: Model, corp
     assert found.scores["mlm_accuracy"] == pytest.approx(share, abs=0.03)
 
 
-def test_passes_do_not_matter_and_the_seed_does(
-    model: Model, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_passes_do_not_matter_and_the_seed_does(model: Model, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     one = examined(model, corpus, length=16)
     monkeypatch.setattr(evaluation, "PASS", 33)
     monkeypatch.setattr(evaluation, "SCORES_AT_ONCE", 999)

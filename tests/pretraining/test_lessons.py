@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from nlptasks.errors import InputError, UsageError
 from nlptasks.pretraining.corpus import Corpus
@@ -17,7 +18,7 @@ def lessons(corpus: Corpus, process: int = 0, processes: int = 1, **flags: Any) 
     return Lessons(corpus, Settings(**{**SMALL, **flags}), process, processes)
 
 
-def parts(lesson: Lesson) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def parts(lesson: Lesson) -> dict[str, NDArray[np.int32]]:
     return {name: ids.numpy() for name, ids in zip(lesson.names, lesson.ids, strict=True)}
 
 
@@ -102,7 +103,7 @@ def test_static_masks_stay_about_the_same_and_dynamic_ones_do_not(corpus: Corpus
 
 
 def test_what_is_less_than_an_update_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(InputError, match=r"tokens are less than an update of \d+ rows of 16; lower --batch-tokens or --l"):
+    with pytest.raises(InputError, match=r"tokens are less than an update of \d+ rows of 16; lower --batch-tokens"):
         lessons(corpus, batch_tokens=10**6)
     with pytest.raises(UsageError, match="--batch-tokens 96: 3 rows of 32 for 4 passes; expected a row for each"):
         lessons(corpus, accumulation=2, processes=2)

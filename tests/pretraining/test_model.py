@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -56,7 +58,8 @@ def alone(model: Model, lesson: Lesson) -> torch.Tensor:
 
 def cut(name: str, ids: torch.Tensor, segments: torch.Tensor | None) -> list[object]:
     nothing, one = torch.zeros(0, dtype=torch.long), (ids[None],)
-    return list(groups(Lesson((name,), one, None if segments is None else segments[None], nothing, nothing, nothing, (0,))))
+    given = None if segments is None else segments[None]
+    return list(groups(Lesson((name,), one, given, nothing, nothing, nothing, (0,))))
 
 
 def test_all_objectives_in_one_pass_are_each_by_itself(model: Model, lesson: Lesson) -> None:
@@ -72,7 +75,7 @@ def test_later_tokens_change_nothing_before_them(corpus: Corpus, model: Model, o
     lesson = Lessons(corpus, settings).update(0)[0]
     changed = [lesson.ids[0].clone()]
     changed[0][:, 14] = 99
-    other = Lesson(lesson.names, tuple(changed), lesson.segments, *(lesson.places, lesson.targets), lesson.weights, (1,))
+    other = dataclasses.replace(lesson, ids=tuple(changed))
     kept = lesson.places % 16 < 14
     assert kept.any()
     for dtype in (torch.float32, torch.bfloat16):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.objectives import Draws, Rules, assigned, draw
@@ -13,7 +14,7 @@ def rules(corpus: Corpus) -> Rules:
     return Rules(corpus.text, 0.15)
 
 
-def rows(corpus: Corpus, width: int = 60, key: int = 0) -> tuple[Ints, np.ndarray, Draws]:  # type: ignore[type-arg]
+def rows(corpus: Corpus, width: int = 60, key: int = 0) -> tuple[Ints, NDArray[np.uint8], Draws]:
     """Give all rows of a length: tokens, word starts, draws."""
     packed = Packed(corpus, width, 1)
     places, _ = packed.places(0, packed.per_epoch)
@@ -64,9 +65,9 @@ def test_hidden_tokens_are_masked_replaced_or_kept(corpus: Corpus, rules: Rules)
 def test_what_is_not_hidden_stands_as_it_was(corpus: Corpus, rules: Rules) -> None:
     tokens, starts, draws = rows(corpus)
     made = rules.mlm(tokens, starts, draws)
-    back = made.ids.reshape(-1).copy()
-    back[made.places] = made.targets
-    back = back.reshape(made.ids.shape)
+    flat = made.ids.reshape(-1).copy()
+    flat[made.places] = made.targets
+    back = flat.reshape(made.ids.shape)
     assert (back[:, 1:-1] == tokens).all()
     assert (back[:, 0] == rules.start).all()
     assert (back[:, -1] == rules.end).all()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from nlptasks.errors import UsageError
@@ -21,8 +23,9 @@ def test_shares_of_nothing_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_settings_of_other_training_are_refused(name: str) -> None:
+    other: dict[str, Any] = {name: 7}
     with pytest.raises(UsageError, match=f"setting {name}: not for pre-training; use "):
-        Settings(**{name: 7})
+        Settings(**other)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +41,9 @@ def test_settings_of_other_training_are_refused(name: str) -> None:
     ],
 )
 def test_a_number_out_of_range_is_refused(name: str, value: float, expected: str) -> None:
+    given: dict[str, Any] = {name: value}
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} .*: expected {expected}"):
-        Settings(**{name: value})  # type: ignore[arg-type]
+        Settings(**given)
 
 
 def test_an_update_holds_a_row() -> None:

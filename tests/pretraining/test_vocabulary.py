@@ -76,6 +76,12 @@ def test_a_flood_of_words_is_thinned(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts.words == {"aa": 2}
 
 
+def test_a_word_that_is_too_long_is_none() -> None:
+    counts = Counts()
+    counts.add("a" * 64 + " " + "b" * 65)
+    assert counts.words == {"a" * 64: 1}
+
+
 def test_a_vocabulary_without_room_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--vocab-size 50: \d+ are taken by letters and signs"):
         train(DOCUMENTS, 50)

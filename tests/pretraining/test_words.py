@@ -1,7 +1,6 @@
 import logging
 import sys
 
-import numpy as np
 import pytest
 
 from nlptasks import places
@@ -20,17 +19,26 @@ def encoder(*cut: str) -> Encoder:
 def shown(encoder: Encoder, document: str) -> list[str]:
     """Write the tokens, a bar before each word."""
     found = encoder([document])
-    tokens = [TEXT.tokenizer.id_to_token(int(number)) for number in found.ids]
+    tokens = [str(TEXT.tokenizer.id_to_token(int(number))) for number in found.ids]
     return [("|" if start else "") + token for token, start in zip(tokens, found.starts, strict=True)]
 
 
 def test_a_word_begins_at_its_first_token() -> None:
-    assert shown(encoder("今天", "天气", "很", "好"), "今天天气很好") == ["|今", "天", "|天", "气", "|很", "|好", "|[SEP]"]
+    assert shown(encoder("今天", "天气", "很", "好"), "今天天气很好") == [
+        "|今",
+        "天",
+        "|天",
+        "气",
+        "|很",
+        "|好",
+        "|[SEP]",
+    ]
 
 
 def test_offsets_are_those_of_the_text_as_it_was() -> None:
     """Spaces, accents, case and characters that the normalizer drops do not move the words."""
-    assert shown(encoder("\ufeff", "Ä", " ", "B", "\u00ad", "今天"), "\ufeffÄ B\u00ad今天") == ["|a", "|b", "|今", "天", "|[SEP]"]
+    text = ["\ufeff", "Ä", " ", "B", "\u00ad", "今天"]
+    assert shown(encoder(*text), "".join(text)) == ["|a", "|b", "|今", "天", "|[SEP]"]
 
 
 def test_a_token_belongs_to_the_word_in_which_it_starts() -> None:
@@ -50,7 +58,7 @@ def test_names_of_special_tokens_are_text() -> None:
 def test_documents_are_counted() -> None:
     made = encoder("今天")(["今天", "\u200b", "今天"])
     assert made.lengths.tolist() == [3, 3]
-    assert (made.characters, made.left_out, len(made.ids), made.ids.dtype) == (5, 1, 6, np.uint16)
+    assert (made.characters, made.left_out, len(made.ids), str(made.ids.dtype)) == (5, 1, 6, "uint16")
     nothing = encoder()([" "])
     assert (len(nothing.ids), len(nothing.lengths)) == (0, 0)
 
