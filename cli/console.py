@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nlptasks.training.trainer import Progress
 
+Report = TypeVar("Report")
+#: Seconds between two lines of progress where stderr is no terminal.
+SHOWN = 30.0
+
 
 def note(message: str) -> None:
     """Tell the user something in one line."""
     print(f"nlpk: {message}", file=sys.stderr)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the singular or the plural."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def console(stdout: bool = False) -> Console:
@@ -91,8 +101,6 @@ class Counter:
 
     def __init__(self, what: str) -> None:
         """Start the clock."""
-        import time
-
         self.what, self.count = what, 0
         self.clock = time.monotonic
         self.started = self.shown = self.clock()
@@ -115,13 +123,9 @@ class Counter:
 
 
 def show_training(steps: Iterable[Progress], best: str) -> Progress | None:
-    """Show a run as it goes: a bar on a terminal, a line for each score elsewhere; give the last progress."""
+    """Show a run as it goes: a bar on a terminal, lines elsewhere; give the last progress."""
     if not sys.stderr.isatty():
-        last = None
-        for last in steps:
-            if last.scores is not None:
-                note(training_line(last, best))
-        return last
+        return show_lines(steps, lambda step: training_line(step, best), lambda step: step.scores is not None)
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -132,7 +136,7 @@ def show_training(steps: Iterable[Progress], best: str) -> Progress | None:
         for last in steps:
             if last.scores is not None and last.best:
                 score = f"  best {best} {last.scores[best]:.4f}"
-            text = f"loss {last.loss:.4f}  {last.tokens_per_second:,.0f} tokens/s{score}"
+            text = f"loss {last.loss:.4f}{speed(last)}{score}"
             bar.update(row, completed=last.step, total=last.steps, description=text)
     return last
 
@@ -140,6 +144,31 @@ def show_training(steps: Iterable[Progress], best: str) -> Progress | None:
 def training_line(progress: Progress, best: str) -> str:
     """Put a progress with scores into one line."""
     mark = " (best)" if progress.best else ""
-    scored = f"{best} {progress.scores[best]:.4f}{mark}" if progress.scores else ""
-    speed = f"{progress.tokens_per_second:,.0f} tokens/s"
-    return f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {speed}  {scored}"
+    scored = f"  {best} {progress.scores[best]:.4f}{mark}" if progress.scores else ""
+    return f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}{speed(progress)}{scored}"
+
+
+def speed(progress: Progress) -> str:
+    """Say how fast a run is; nothing where it has made no update since it began."""
+    return f"  {progress.tokens_per_second:,.0f} tokens/s" if progress.tokens_per_second else ""
+
+
+def show_lines(
+    reports: Iterable[Report], line: Callable[[Report], str], always: Callable[[Report], bool] = lambda report: False
+) -> Report | None:
+    """Show a run by a line now and then, and one for its end; give the last report.
+
+    Args:
+        reports: what a run says of itself.
+        line: puts a report into a line.
+        always: tells the reports that are shown whenever they come.
+    """
+    shown, last, waiting = time.monotonic(), None, False
+    for last in reports:
+        waiting = not always(last) and time.monotonic() - shown < SHOWN
+        if not waiting:
+            note(line(last))
+            shown = time.monotonic()
+    if last is not None and waiting:
+        note(line(last))
+    return last

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,10 +15,11 @@ from nlptasks import files
 from nlptasks.errors import RecordError, UsageError
 from nlptasks.files import Record
 
+from . import console
 from .options import Reading, Writing, flat
 from .outputs import Failures, complaints, each
-from .streams import read
-from .tasks import form_of
+from .streams import read, refuse_input
+from .tasks import form_of, naming
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="Task, see nlpk tasks.", show_default=False)]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Data file; - is stdin.", show_default=False)]
@@ -31,6 +32,9 @@ To = Annotated[
     typer.Option(metavar="FORMAT", help="Target format; an unknown one lists those of the task.", show_default=False),
 ]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="File to write; stdout by default.", show_default=False)]
+
+
+GOOD = ""  # stands among the counts of methods for the records themselves
 
 
 def register(app: typer.Typer) -> None:
@@ -49,15 +53,33 @@ def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, r
     form = form_of(task)
     if method is not None and method not in form.METHODS:
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
-    failures, good, fits = Failures(shown), 0, Counter[str]()
-    found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED)
-    for _, methods in each(found, lambda record: form.fitting(record.fields, method), failures):
-        fits.update(methods)
-        good += 1
-    counted = {"file": file, "task": task, "records": good, "bad": failures.count, "fit_for": dict(fits)}
+    failures, counts = Failures(shown), Counter[str]()
+    found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED, **naming(form))
+    rows = learned(form, method, found, failures, counts)
+    together = getattr(form, "flaw", None) if method else None  # not every task has rows that can fail together
+    flaw = together(method, rows) if together else None
+    deque(rows, maxlen=0)  # those that the flaw could be told without are counted, too
+    good = counts.pop(GOOD, 0)
+    counted = {"file": file, "task": task, "records": good, "bad": failures.count, "fit_for": dict(counts)}
     print(json.dumps(counted, ensure_ascii=False))
-    if failures.count or not good:
+    if flaw:
+        console.note(f"{'stdin' if file == '-' else file}: {flaw}")
+    if flaw or failures.count or not good:
         raise SystemExit(1)
+
+
+def learned(
+    form: ModuleType, method: str | None, found: Iterator[Record], failures: Failures, counts: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """Count records and what they are fit for; give the training rows of a method, if there is one."""
+
+    def use(record: Record) -> tuple[list[str], dict[str, Any]]:
+        return form.fitting(record.fields, method), record.fields
+
+    for _, (methods, fields) in each(found, use, failures):
+        counts.update([GOOD, *methods])
+        if method:
+            yield from form.training_rows(method, fields)
 
 
 def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading) -> None:
@@ -65,9 +87,9 @@ def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading
     form = form_of(task)
     if to not in form.FORMATS:
         raise UsageError(f"no format {to!r} for {task}; formats are {', '.join(form.FORMATS)}")
-    failures = Failures(20, ending="; left out")
-    found = lines(form, to, read(file, reading, form.COLUMNS_ASKED), failures)
-    target = Writing(out=out).target
+    failures, target = Failures(20, ending="; left out"), Writing(out=out).target
+    refuse_input(file, out=target)
+    found = lines(form, to, read(file, reading, form.COLUMNS_ASKED, **naming(form)), failures)
     if target is None:
         with complaints("stdout"):
             sys.stdout.buffer.writelines(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from pathlib import Path
 
 import typer
 
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Check versions, device, caches and the embedded models.
+    """Check versions, device, caches, and the embedded and the chosen models.
 
     The status is 1 where something is wrong.
     """
@@ -40,10 +41,10 @@ def doctor() -> None:
         ("models and runs", str(places.home())),
         ("cache", str(places.cache())),
     ]
-    problems = embedded_problems()
-    lines += [("embedded models", "; ".join(problems) or "whole")]
+    problems, chosen = embedded_problems(), chosen_problems()
+    lines += [("embedded models", "; ".join(problems) or "whole"), ("chosen models", "; ".join(chosen) or "whole")]
     console.table("", ("what", "found"), lines)
-    if problems or any(value == "missing" for _, value in lines):
+    if problems or chosen or any(value == "missing" for _, value in lines):
         raise SystemExit(1)
 
 
@@ -68,6 +69,25 @@ def embedded_problems() -> list[str]:
         try:
             weights.load(folder)
             weights.check_sums(folder)
+        except NlpkError as error:
+            problems.append(str(error))
+    return problems
+
+
+def chosen_problems() -> list[str]:
+    """Load every model that the user chose, and say what is wrong with it."""
+    from nlptasks.backbone import weights
+    from nlptasks.training import models
+
+    try:
+        chosen = [(task, Path(folder)) for task, methods in models.choices().items() for folder in methods.values()]
+    except NlpkError as error:
+        return [str(error)]
+    problems = []
+    for task, folder in chosen:
+        try:
+            models.open_chosen(task, folder)
+            weights.load(folder)
         except NlpkError as error:
             problems.append(str(error))
     return problems

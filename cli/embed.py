@@ -13,12 +13,12 @@ import typer
 from nlptasks import files
 from nlptasks.errors import UsageError
 from nlptasks.files import Record
-from nlptasks.similarity.row import Embedding, Options
+from nlptasks.similarity.row import ALIASES, Embedding, Options
 
 from . import console
-from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
+from .options import FILE, JSON_LINES, Machine, Model, Reading, Writing, flat, refuse_key, refuse_other_endings
 from .outputs import TABLES, JsonLines, Output, Sink, opened
-from .streams import records, skip
+from .streams import records, refuse_input, skip
 
 if TYPE_CHECKING:
     from nlptasks.similarity.task import Loaded
@@ -49,7 +49,8 @@ def embed(
     JSON lines on stdout or in a file; with --out NAME.npy or NAME.parquet, rows of that file.
     """
     check(embedding, writing, name)
-    source, found = records(file, reading, (embedding.field,))
+    refuse_input(file, out=writing.target, save_whitening=embedding.save_whitening)
+    source, found = records(file, reading, (embedding.field,), **naming(embedding.field))
     loaded = load_model(model, options, machine)
     whitening = load_whitening(embedding, loaded)
     about = {**asdict(embedding), **asdict(reading), **asdict(options), "as": name, "model": loaded.fingerprint}
@@ -78,16 +79,27 @@ def check(embedding: Embedding, writing: Writing, name: str) -> None:
 
     Raises:
         UsageError: they do not.
+        InputError: the whitening could not be written in the end.
     """
+    refuse_other_endings(writing, (*JSON_LINES, *TABLES))
     refuse_key(name, (embedding.field, *(("fields",) if kind_of(writing) == ".parquet" else ())))
     if embedding.whiten and embedding.whitening:
         raise UsageError("--whiten fits a whitening, --whitening applies one that is there; give one of them")
     if embedding.save_whitening and not embedding.whiten:
         raise UsageError("--save-whitening needs --whiten, which fits what is saved")
+    if embedding.save_whitening:
+        files.check_file(embedding.save_whitening)
     if writing.resume and (embedding.whiten or kind_of(writing) == ".parquet"):
         raise UsageError("--resume does not go with --whiten or .parquet; fit with --save-whitening, write .npy")
     if kind_of(writing) == ".npy" and writing.on_error == "skip":
         raise UsageError("--on-error skip does not go with .npy, whose rows are the input's lines")
+
+
+def naming(field: str) -> dict[str, Any]:
+    """Say how a table's header is known: by the field asked for, or by any name for text where none was."""
+    if field == Embedding.field:
+        return {"aliases": [name for name, meant in ALIASES.items() if meant == field]}
+    return {"needed": field}
 
 
 def load_model(model: Model, options: Options, machine: Machine) -> Loaded:
@@ -183,4 +195,6 @@ def write(windows: Iterator[Window], whitening: Whitening | None, embedding: Emb
 def note_cut(loaded: Loaded) -> None:
     """Say how many texts were too long to be read whole."""
     if cut := loaded.embedder.text.cut_texts:
-        console.note(f"{cut:,} texts were longer than {loaded.embedder.limit} tokens, only their start was read")
+        were = f"{console.counted(cut, 'text')} {'was' if cut == 1 else 'were'}"
+        start = "its start" if cut == 1 else "their start"
+        console.note(f"{were} longer than {loaded.embedder.limit} tokens, only {start} was read")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -21,6 +22,7 @@ from .options import Machine, Model, Reading, built, choice, flag, parameter, si
 from .outputs import Failures, each
 from .predict import load_model, parser
 from .streams import read
+from .tasks import naming
 
 GROUPS = (Model, Reading, Machine)
 Scores = Iterator[tuple[Any, ...]]  # settings, scores, method, model, seconds
@@ -71,14 +73,22 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         labelled = read_labelled(file, built(Reading, values), form, failures)
         for settings, scores, method, model, seconds in score(labelled):
             made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
-            made |= {"records": len(labelled), "failed": failures.count - before, "scores": scores}
+            made |= {"records": len(labelled), "failed": failures.count - before, "scores": defined(scores, file)}
             made |= {"seconds": round(seconds, 3), "records_per_second": round(len(labelled) / max(seconds, 1e-9), 1)}
             results.append(made)
             if values["json"]:
-                print(json.dumps(made, ensure_ascii=False), flush=True)
+                print(json.dumps(made, ensure_ascii=False, allow_nan=False), flush=True)
     if not values["json"]:
         show(results)
     failures.end()
+
+
+def defined(scores: Mapping[str, float], file: str) -> dict[str, float | None]:
+    """Put none in the place of scores that are not defined, which JSON has no number for, and say why they are not."""
+    found = {name: None if math.isnan(value) else value for name, value in scores.items()}
+    if missing := [name for name, value in found.items() if value is None]:
+        console.note(f"{file}: no {' and no '.join(missing)}; needs two records with different scores and answers")
+    return found
 
 
 def scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
@@ -139,7 +149,7 @@ def read_labelled(file: str, reading: Reading, form: ModuleType, failures: Failu
             raise RecordError(f"no {missing[0]}; scoring needs the reference")
         return row
 
-    labelled = list(each(read(file, reading, form.COLUMNS_ASKED), use, failures))
+    labelled = list(each(read(file, reading, form.COLUMNS_ASKED, **naming(form)), use, failures))
     if not labelled:
         raise InputError(f"{file}: no labelled record; expected the fields {', '.join(form.COLUMNS_ASKED)}")
     return labelled
@@ -154,7 +164,7 @@ def show(results: list[dict[str, Any]]) -> None:
             str(result["file"]).rpartition("/")[2],
             *(str(result["settings"].get(name, "")) for name in settings),
             str(result["records"]),
-            *(f"{result['scores'][name]:.4f}" if name in result["scores"] else "" for name in names),
+            *(f"{value:.4f}" if (value := result["scores"].get(name)) is not None else "" for name in names),
             f"{result['records_per_second']:,.0f}",
         ]
         for result in results

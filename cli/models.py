@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import nlptasks
+from nlptasks import places
+
 from . import console
+from .outputs import complaints
 from .tasks import form_of
+
+if TYPE_CHECKING:
+    from nlptasks.training.models import Listed
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a model.", show_default=False)]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="New folder.", show_default=False)]
@@ -36,12 +43,16 @@ def list_models() -> None:
     from nlptasks.backbone import weights
     from nlptasks.training import models
 
-    lines = [
-        (model.task, model.method, model.origin + (", answers" if model.chosen else ""), str(model.folder))
-        for model in models.listed()
-    ]
-    lines.append(("backbone", "", "embedded", str(weights.DEFAULT)))
+    found = models.listed()
+    lines = [(model.task, model.method, origin(model), str(model.folder)) for model in found]
+    alone = ", ".join(task for task in nlptasks.names() if models.is_alone(task))
+    lines.append(("backbone", "", "embedded" + (alone and f", answers {alone}"), str(weights.DEFAULT)))
     console.table("", ("task", "method", "origin", "folder"), lines)
+
+
+def origin(model: Listed) -> str:
+    """Say where a model comes from, whether it answers, and what is wrong with it."""
+    return ", ".join(filter(None, (model.origin, "answers" if model.answers else "", model.problem)))
 
 
 def show(folder: Folder) -> None:
@@ -57,12 +68,18 @@ def show(folder: Folder) -> None:
 
 def use(
     task: Annotated[str, typer.Argument(metavar="TASK", help="Task, see nlpk tasks.", show_default=False)],
-    folder: Folder,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a model; embedded for the one in the package.")
+    ],
 ) -> None:
     """Let a model answer a task from now on, where --model is not given."""
     from nlptasks.training import models
 
     form_of(task)
+    if str(folder) == places.EMBEDDED:
+        models.forget(task)
+        console.note(f"{task} is now answered by the model in the package")
+        return
     chosen = models.use(task, folder)
     console.note(f"{task} ({chosen.method}) is now answered by {folder}")
 
@@ -83,7 +100,8 @@ def export(
     loaded = load(
         found, Options(), backbone=str(folder) if backbone else None, device="cpu", dtype="float32", freeze=False
     )
-    sentence_transformers(loaded, out)
+    with complaints(out):
+        sentence_transformers(loaded, out)
     console.note(f"{to.value} model in {out}")
 
 
@@ -103,6 +121,7 @@ def convert(folder: Folder, out: Out) -> None:
     from nlptasks.backbone import hub, weights
 
     weights.read_config(folder)  # what is no BERT is refused before anything is written
-    hub.convert(folder, out)
+    with complaints(out):
+        hub.convert(folder, out)
     weights.load(out)
     console.note(f"model in {out}")

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +18,8 @@ from nlptasks.errors import UsageError
 
 #: Names of the output that mean stdout, which is never replaced by a file.
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+#: Endings of what is written as JSON lines; a name without one is JSON lines, too.
+JSON_LINES = (".jsonl", ".ndjson", ".json")
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 #: What the help shows for a value: by the option's name, else by its type.
 METAVARS: dict[str, str] = {
@@ -43,7 +45,7 @@ METAVARS_BY_TYPE: dict[Any, str] = {str: "TEXT", int: "N", float: "X", Path: "DI
 class Reading:
     """How input is read."""
 
-    format: Literal["jsonl", "tsv", "csv", "text"] | None = None
+    format: Literal["jsonl", "json", "tsv", "csv", "text"] | None = None
     """Format of the input; told by the extension or the first line by default."""
     columns: str | None = None
     """Names of the columns of a table without a header, such as a,b,score."""
@@ -110,7 +112,7 @@ class Model:
     """Which model answers."""
 
     model: str | None = None
-    """Folder of a trained model; the chosen or the embedded one by default."""
+    """Folder of a trained model, or embedded; the chosen one by default, else the embedded one."""
     backbone: str | None = None
     """Folder or hub name of a plain BERT to use untrained."""
 
@@ -212,6 +214,18 @@ def refuse_key(name: str, read: Iterable[str]) -> None:
     """
     if not name or name in (*read, "error"):
         raise UsageError(f"--as {name}: a field with a meaning of its own; choose another name")
+
+
+def refuse_other_endings(writing: Writing, known: Sequence[str]) -> None:
+    """Refuse a name for the output that promises another format than those known; one without an ending is JSON lines.
+
+    Raises:
+        UsageError: it does.
+    """
+    ending = writing.target.suffix.lower() if writing.target else ""
+    if ending and ending not in known:
+        others = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise UsageError(f"--out {writing.out}: {ending} is no format of the output; expected {others}, or no ending")
 
 
 def panel(group: Any) -> str:  # noqa: ANN401

@@ -17,7 +17,7 @@ from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
-from .options import Writing
+from .options import JSON_LINES, Writing, refuse_other_endings
 
 TABLES = (".npy", ".parquet")  # what only vectors go into
 Used = TypeVar("Used")
@@ -130,8 +130,7 @@ def json_lines(writing: Writing, key: str) -> Callable[[BinaryIO, bool], Sink]:
     Raises:
         UsageError: the file's name says something else.
     """
-    if writing.target and writing.target.suffix in TABLES:
-        raise UsageError(f"--out {writing.out}: the output is JSON lines; expected a name such as out.jsonl")
+    refuse_other_endings(writing, JSON_LINES)
     return partial(JsonLines, key=key)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, asdict
+from dataclasses import MISSING, asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -18,7 +18,8 @@ from nlptasks.files import Record
 from . import console
 from .options import FILE, Machine, Model, Reading, Writing, built, choice, flag, given, parameter, refuse_key, signed
 from .outputs import json_lines, opened
-from .streams import is_terminal, records, skip, value_of
+from .streams import is_terminal, one, records, refuse_input, skip, value_of
+from .tasks import naming
 
 GROUPS = (Model, Reading, Writing, Machine)
 
@@ -71,15 +72,24 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     refuse_key(name, [*rows.names(form.Row), *form.ALIASES])
     fills = filled(form, values)
     sink = json_lines(writing, name)
+    refuse_input(values["file"], out=writing.target)
     source, found = chosen(values["file"], fills, form, reading)
+    unused = set(fills)
+    if found is None:
+        unused.clear()
+        source, found, writing = "-", one(**fills), replace(writing, on_error="fail")
     loaded = load_model(task, form, values)
     about = {"task": task, "fields": fills, "as": name, "model": loaded.fingerprint}
     about |= {**given(form.Options, values), **asdict(reading)}
     with opened(writing, source, about, sink) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
-        for window in stream(skip(found, output.done), parser(form, fills, name), worker, loaded.budget):
+        parse = parser(form, fills, name, unused)
+        for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
             counter.add(len(window))
+        if output.count - output.done > output.failures.count and unused:
+            flags = ", ".join(f"--{field}" for field in sorted(unused))
+            console.note(f"{flags}: not used, every record has a value of its own there")
     output.end()
 
 
@@ -111,35 +121,78 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str]:
     return {name: value_of(value) for name, value in fields.items()}
 
 
-def chosen(file: str | None, fills: dict[str, str], form: ModuleType, reading: Reading) -> tuple[str, Iterator[Record]]:
-    """Choose between the one record that the options give and the records of a stream.
+def chosen(
+    file: str | None, fills: dict[str, str], form: ModuleType, reading: Reading
+) -> tuple[str, Iterator[Record] | None]:
+    """Choose between the records of a stream and the one that the options give, for which there is none.
+
+    A line of plain text is the first field that the options do not give.
 
     Raises:
-        UsageError: the options give only a part of it, and there is no stream.
+        UsageError: the options give only a part of a record, and there is no stream, or nothing in it.
     """
     missing = [f.name for f in rows.describe(form.Row) if f.default is MISSING and f.name not in fills]
     if file is None and fills and not missing:
-        return "-", iter([Record("options", 1, dict(fills))])
+        return "-", None
+    lacking = f"no --{missing[0]}; give it too, or name a FILE whose records have the field" if missing else ""
     if file is None and fills and is_terminal():
-        raise UsageError(f"no --{missing[0]}; give it too, or name a FILE whose records have the field")
-    return records(file, reading, form.COLUMNS_ASKED)
+        raise UsageError(lacking)
+    main = missing[0] if missing else None
+    source, found = records(file, reading, form.COLUMNS_ASKED, main=main, **naming(form))
+    return source, expected(found, lacking) if file is None and fills else found
 
 
-def parser(form: ModuleType, fills: Mapping[str, str], name: str | None) -> Callable[[Record], Any]:
+def expected(found: Iterator[Record], lacking: str) -> Iterator[Record]:
+    """Hand on records.
+
+    Raises:
+        UsageError: there is none.
+    """
+    first = next(found, None)
+    if first is None:
+        raise UsageError(lacking)
+    yield first
+    yield from found
+
+
+def parser(
+    form: ModuleType, fills: Mapping[str, str], name: str | None, unused: set[str] | None = None
+) -> Callable[[Record], Any]:
     """Make the function that turns a record into a row.
+
+    A reference that cannot be read fails a record only where it is needed, and is mentioned once where it is not.
 
     Args:
         form: of the task.
         fills: fields for records that lack them.
-        name: key of the answer, which a record must not have; none where there will be none.
+        name: key of the answer, which a record must not have; none where there will be none and references count.
+        unused: names of `fills`; those that a record has needed are taken out.
     """
+    by_position = f"column_{len(form.COLUMNS_ASKED) + 1}"
+    mentioned: list[str] = []
+
+    def without_references(record: Record, known: dict[str, Any], error: RecordError) -> Any:  # noqa: ANN401
+        row = rows.parse(form.Row, {key: value for key, value in known.items() if key not in form.REFERENCES})
+        if not mentioned:
+            mentioned.append(record.place)
+            console.note(f"{record.place}: {error}; not needed here, if the columns are others name them: --columns")
+        return row
 
     def parse(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         if record.problem:
             raise RecordError(record.problem)
         if name in record.fields:
             raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
-        known = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
-        return rows.parse(form.Row, {**fills, **known})
+        own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
+        if unused:
+            unused.intersection_update(own)
+        try:
+            return rows.parse(form.Row, {**fills, **own})
+        except RecordError as error:
+            if by_position in record.fields:
+                raise RecordError(f"{error}; name the columns with --columns") from None
+            if name is None:
+                raise
+            return without_references(record, {**fills, **own}, error)
 
     return parse

@@ -22,15 +22,13 @@ from nlptasks.pretraining.settings import ELSEWHERE, Settings, Shape
 from . import __version__, console
 from .options import built, choice, flag, given, parameter, signed
 from .outputs import complaints
-from .train import absolute
+from .train import absolute, backbone_of
 
 if TYPE_CHECKING:
     from nlptasks.pretraining.documents import Source
     from nlptasks.pretraining.plan import Plan
     from nlptasks.pretraining.run import Pretraining, Report
 
-#: Seconds between two lines of progress where stderr is no terminal.
-SHOWN = 30.0
 #: What each way to use the command takes beside what all take; settings go with training alone.
 READING = ("format", "field", "encoding", "workers")
 PREPARING = ("corpus", "prepare", "backbone", "vocab_size", *READING)
@@ -198,7 +196,7 @@ def planned_by_flags(values: Mapping[str, Any]) -> Plan:
         settings=as_plain(resolve(Settings, {}, values["config"], given(Settings, values))),
         sources=sources(values["corpus"], values),
         shape=None if values["backbone"] else built(Shape, values),
-        backbone=absolute(values["backbone"]) if values["backbone"] else None,
+        backbone=backbone_of(values),
         command=shlex.join(["nlpk", *sys.argv[1:]]),
         version=__version__,
     )
@@ -217,13 +215,7 @@ def opening(training: Pretraining) -> str:
 def show(reports: Any) -> None:  # noqa: ANN401 - an iterator of Report
     """Show a run as it goes: a bar on a terminal, a line now and then elsewhere."""
     if not sys.stderr.isatty():
-        shown, last = time.monotonic(), None
-        for last in reports:
-            if time.monotonic() - shown > SHOWN:
-                console.note(line(last))
-                shown, last = time.monotonic(), None
-        if last:
-            console.note(line(last))
+        console.show_lines(reports, line)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nlptasks.errors import RecordError, UsageError
+from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.files import Record
 from nlptasks.similarity.row import Options
 
 from . import console
-from .embed import answered, load_model
+from .embed import answered, load_model, naming
 from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
 from .outputs import Failures, Pair, complaints, json_lines, opened
-from .streams import records, skip
+from .streams import one, records, refuse_input, skip
 
 if TYPE_CHECKING:
     from nlptasks.similarity.index import Index, Writer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from nlptasks.similarity.vectors import Window
 
 Folder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.", show_default=False)]
+Moved = Annotated[
+    str | None, typer.Option("--model", metavar="DIR", help="Folder of the index's model, where that has moved.")
+]
 Field = Annotated[str, typer.Option(metavar="NAME", help="Field that holds the text, in JSON lines and tables.")]
 
 
@@ -54,7 +58,7 @@ def build(
     """Build an index from texts, one a line or a record."""
     from nlptasks.similarity.index import Index
 
-    _, found = records(file, reading, (field,))
+    _, found = records(file, reading, (field,), **naming(field))
     loaded = load_model(model, options, machine)
     about = {"model": loaded.origin, "pooling": loaded.pooling, "limit": options.limit, "field": field}
     settings: dict[str, Any] = {"width": loaded.embedder.width, "model": fingerprint(loaded), "about": about}
@@ -62,14 +66,14 @@ def build(
         fill(Index.create(out, exact_below=exact_below, overwrite=overwrite, **settings), found, loaded, field)
 
 
-def add(*, index: Folder, file: FILE = None, reading: Reading, machine: Machine) -> None:
+def add(*, index: Folder, file: FILE = None, moved: Moved = None, reading: Reading, machine: Machine) -> None:
     """Add texts to an index, with the model it was built with."""
     from nlptasks.similarity.index import Index
 
     found_index = Index.open(index)
     field = found_index.about["field"]
-    _, found = records(file, reading, (field,))
-    loaded = load_for(found_index, machine)
+    _, found = records(file, reading, (field,), **naming(field))
+    loaded = load_for(found_index, machine, moved)
     with complaints(index):
         fill(Index.extend(index), found, loaded, field)
 
@@ -80,7 +84,7 @@ def query(
     question: Annotated[
         str | None,
         typer.Argument(
-            metavar="QUESTION", help="The question; without it, --file or stdin has them.", show_default=False
+            metavar="QUESTION", help="The question; - or nothing with a pipe: one a line.", show_default=False
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="Texts to find.")] = 10,
@@ -90,6 +94,7 @@ def query(
     name: Annotated[
         str, typer.Option("--as", metavar="NAME", help="Key of the texts found in the output.")
     ] = "prediction",
+    moved: Moved = None,
     reading: Reading,
     writing: Writing,
     machine: Machine,
@@ -102,11 +107,14 @@ def query(
 
     refuse_key(name, ("text",))
     sink = json_lines(writing, name)
-    if question is not None and file is not None:
-        raise UsageError("a question and --file: give one of them")
+    alone = is_question(question, file)
+    refuse_input(file, out=writing.target)
     found_index = Index.open(index)
-    source, found = asked(question, file, reading)
-    loaded = load_for(found_index, machine)
+    if alone:
+        source, found, writing = "-", one(text=str(question)), replace(writing, on_error="fail")
+    else:
+        source, found = records(question or file, reading, ("text",), **naming("text"))
+    loaded = load_for(found_index, machine, moved)
     about = {"index": str(index.resolve()), "count": found_index.count, "model": loaded.fingerprint, "k": k, "as": name}
     with opened(writing, source, {**about, **asdict(reading)}, sink) as output:
         for window in answered(skip(found, output.done), loaded, "text", (name,)):
@@ -114,11 +122,20 @@ def query(
     output.end()
 
 
-def asked(question: str | None, file: str | None, reading: Reading) -> tuple[str, Iterator[Record]]:
-    """Choose between the question of the command line and those of a stream."""
-    if question is not None:
-        return "-", iter([Record("options", 1, {"text": question})])
-    return records(file, reading, ("text",))
+def is_question(question: str | None, file: str | None) -> bool:
+    """Tell whether the command line has the question itself; `-` says that stdin has them.
+
+    Raises:
+        UsageError: a file is there too, or the question is the name of one.
+    """
+    if question is not None and file is not None:
+        raise UsageError("a question and --file: give one of them")
+    if question is None or question == "-":
+        return False
+    with suppress(OSError, ValueError):  # a text may be longer than a name, or hold what no name can
+        if os.path.isfile(question):
+            raise UsageError(f"{question}: this is a file; name a file of questions with --file {question}")
+    return True
 
 
 def fill(opening: AbstractContextManager[Writer], found: Iterator[Record], loaded: Loaded, field: str) -> None:
@@ -130,7 +147,9 @@ def fill(opening: AbstractContextManager[Writer], found: Iterator[Record], loade
             put(writer, window, failures)
             counter.add(len(window))
         count = writer.count
-    console.note(f"{count:,} texts in the index")
+        if not count:
+            raise InputError("no text to index in the input; expected one on a line or in a record")
+    console.note(f"{console.counted(count, 'text')} in the index")
     failures.end()
 
 
@@ -171,17 +190,25 @@ def hits(window: Window, index: Index, k: int) -> list[Pair]:
     ]
 
 
-def load_for(index: Index, machine: Machine) -> Loaded:
-    """Load the model that an index was built with.
+def load_for(index: Index, machine: Machine, moved: str | None = None) -> Loaded:
+    """Load the model that an index was built with, whichever was chosen since.
+
+    Args:
+        index: names it.
+        machine: what computes.
+        moved: the folder where it is now.
 
     Raises:
-        ModelError: it is another one now.
+        ModelError: it is another one now, or gone.
     """
     about = index.about
-    kind, source = next(iter(about["model"].items()), (None, None))
-    model = Model(**{kind: source}) if kind else Model()
-    loaded = load_model(model, Options(pooling=about["pooling"], limit=about["limit"]), machine)
-    index.check(fingerprint(loaded))
+    kind, source = next(iter(about["model"].items()))
+    if moved is None and Path(source).is_absolute() and not Path(source).is_dir():
+        remedy = "put it back, say with --model where it is now, or build the index again"
+        raise ModelError(f"{source}: the model that the index was built with, but gone; {remedy}")
+    options = Options(pooling=about["pooling"], limit=about["limit"])
+    loaded = load_model(Model(**{kind: moved or source}), options, machine)
+    index.check(fingerprint(loaded), moved or "")
     return loaded
 
 

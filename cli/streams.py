@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nlptasks import files
 from nlptasks.errors import InputError, UsageError
@@ -13,8 +17,19 @@ from nlptasks.files import Record
 from .options import Reading
 
 
-def records(file: str | None, reading: Reading, names: tuple[str, ...]) -> tuple[str, Iterator[Record]]:
+def records(
+    file: str | None,
+    reading: Reading,
+    names: tuple[str, ...],
+    **naming: Any,  # noqa: ANN401 - strings and collections of them
+) -> tuple[str, Iterator[Record]]:
     """Open a file, or stdin where there is a pipe: its name and its records.
+
+    Args:
+        file: its name; `-` or none is stdin.
+        reading: how it is read.
+        names: fields that the command knows, main field first.
+        naming: more of `files.Naming`.
 
     Raises:
         UsageError: no file, and a terminal on stdin.
@@ -23,14 +38,41 @@ def records(file: str | None, reading: Reading, names: tuple[str, ...]) -> tuple
     if file is None and is_terminal():
         raise UsageError("no input: name a FILE, or pipe something in; --help shows how")
     source = file or "-"
-    return source, read(source, reading, names)
+    return source, read(source, reading, names, **naming)
 
 
-def read(source: str, reading: Reading, names: tuple[str, ...]) -> Iterator[Record]:
-    """Read the records of a file, or of stdin for `-`."""
+def read(source: str, reading: Reading, names: tuple[str, ...], **naming: Any) -> Iterator[Record]:  # noqa: ANN401
+    """Read the records of a file, or of stdin for `-`; `naming` is as for `records`."""
     return files.read_records(
-        source, format=reading.format, columns=reading.names(), names=names, encoding=reading.encoding
+        source, format=reading.format, columns=reading.names(), names=names, encoding=reading.encoding, **naming
     )
+
+
+def one(**fields: str) -> Iterator[Record]:
+    """Make the only record of a command line, given by its options."""
+    return iter([Record("options", 0, dict(fields))])
+
+
+def refuse_input(file: str | None, **outputs: str | Path | None) -> None:
+    """Refuse an output that is the input, which it would replace; a link to it is it, too.
+
+    Args:
+        file: the input; `-` or none is stdin, which may have been redirected from a file.
+        outputs: the outputs by their options, each none where there is none.
+
+    Raises:
+        UsageError: one is the input.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        read_from = os.stat(file) if file not in (None, "-") else os.fstat(sys.stdin.buffer.fileno())
+        for name, path in outputs.items():
+            if path is not None and stat.S_ISREG(read_from.st_mode) and same(read_from, path):
+                raise UsageError(f"--{name.replace('_', '-')} {path}: this is the input; choose another name")
+
+
+def same(read_from: os.stat_result, path: str | Path) -> bool:
+    """Tell whether a path leads to the file that was looked at."""
+    return os.path.exists(path) and os.path.samestat(read_from, os.stat(path))
 
 
 def is_terminal() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from types import ModuleType
+from typing import Any
 
 import typer
 
@@ -22,6 +23,11 @@ def tasks() -> None:
     """List the tasks and their methods."""
     lines = [(name, ", ".join(nlptasks.form(name).METHODS), nlptasks.summary(name)) for name in nlptasks.names()]
     console.table("", ("task", "methods", "what it does"), lines)
+
+
+def naming(form: ModuleType) -> dict[str, Any]:
+    """Say what a task's records are called and how those of a JSON document are told, for `streams.read`."""
+    return {"aliases": form.ALIASES, "parts": getattr(form, "parts", None)}
 
 
 def form_of(task: str) -> ModuleType:

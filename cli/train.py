@@ -74,7 +74,8 @@ def train(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     """Train, show how it goes, and say where the model went."""
     training = begun(task, form, values)
     dtype = str(training.dtype).removeprefix("torch.")
-    console.note(f"{len(training.run.rows):,} rows, {training.run.steps:,} updates, {training.device}, {dtype}")
+    size = f"{console.counted(len(training.run.rows), 'row')}, {console.counted(training.run.steps, 'update')}"
+    console.note(f"{size}, {training.device}, {dtype}")
     folder = shlex.quote(str(training.out))
     try:
         follow(training)
@@ -126,10 +127,16 @@ def planned_by_flags(task: str, form: ModuleType, values: Mapping[str, Any]) -> 
         settings=as_plain(settings),
         train=tuple(Source(absolute(name), reading.format, reading.names(), reading.encoding) for name in train_files),
         dev=Source(absolute(dev), encoding=reading.encoding) if dev else None,
-        backbone=absolute(values["backbone"]) if values["backbone"] else None,
+        backbone=backbone_of(values),
         command=shlex.join(["nlpk", *sys.argv[1:]]),
         version=__version__,
     )
+
+
+def backbone_of(values: Mapping[str, Any]) -> str | None:
+    """Take the backbone from the flags, if there is one, in a form that is good for a resume from elsewhere."""
+    name = values["backbone"]
+    return name if name in (None, places.EMBEDDED) else absolute(name)
 
 
 def absolute(name: str) -> str:

@@ -14,9 +14,10 @@ import io
 import json
 import logging
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from encodings.aliases import aliases as ALIASES
@@ -25,9 +26,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nlptasks import json_items
 from nlptasks.errors import InputError, RecordError
 
-FORMATS = ("jsonl", "tsv", "csv", "text")
+FORMATS = ("jsonl", "json", "tsv", "csv", "text")
 EXTENSIONS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv", ".txt": "text"}
 MAGIC = {
     b"\x1f\x8b\x08": ".gz",
@@ -48,6 +50,9 @@ MARKS = {  # byte order marks; UTF-32's begins with UTF-16's, so it comes first
 SHARES = {"utf-8": 0.5, "gb18030": 0.9}
 # What an encoding is read as: a mark is removed from any first line, and text called GB2312 is seldom only that.
 WIDER = {"utf-8-sig": "utf-8", "gb2312": "gb18030", "gbk": "gb18030"}
+#: What the name of a column looks like where it cannot be a sentence.
+COLUMN = re.compile(r"[A-Za-z]\w{0,31}", re.ASCII)
+QUOTED = 10_000  # lines that a row of CSV may have; a quote that is never closed would swallow the rest of the file
 PIECE = 1 << 14  # bytes; as compressed input so few that a thousandfold expansion still fits into memory
 SAMPLE = 1 << 20
 
@@ -55,6 +60,7 @@ log = logging.getLogger(__name__)
 
 _Line = tuple[int, str, str | None]  # number, text without its end, problem
 _Cells = tuple[int, list[str], str | None]
+Parts = Callable[[Mapping[str, Any]], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +70,43 @@ class Record:
     source: str
     """File name as given, or `stdin`."""
     line: int
-    """Where the record starts, from 1, in the decompressed stream."""
+    """Where the record starts, from 1, in the decompressed stream; 0 where there are no lines."""
     fields: dict[str, Any]
     """The record's own keys; empty where it could not be parsed."""
     problem: str | None = None
     """One sentence where the record cannot be used."""
+    number: int = 0
+    """Which record of a JSON document it is, from 1; 0 elsewhere."""
 
     @property
     def place(self) -> str:
-        """Say where the record stands, as `file:line`."""
-        return f"{self.source}:{self.line}"
+        """Say where the record stands, as `file:line`, and in a JSON document which one it is."""
+        number = f" (record {self.number})" if self.number else ""
+        return f"{self.source}:{self.line}{number}" if self.line else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What the fields of a record are called where it does not say so itself, and how a header is told from a row.
+
+    The first row of a table is its header where `columns` are not given and one of its cells is a known name. Where
+    none is, rows are named by position; but a first row of a .tsv or .csv file that is nothing but distinct short
+    ASCII names, with something else below it, is refused as a header without the fields needed: it would become data
+    without a word. A header in Chinese cannot be told from a sentence and stays a row.
+    """
+
+    names: Sequence[str] = ("text",)
+    """Fields the caller knows, main field first: they name the columns of a table without a header, in order."""
+    columns: Sequence[str] | None = None
+    """Names of the columns of a table without a header, as the user gave them."""
+    aliases: Collection[str] = ()
+    """Other names by which a header is known."""
+    main: str | None = None
+    """Field of plain text; the first of the names by default."""
+    needed: str | None = None
+    """Field that the user asked for by its name: a table without such a column is refused."""
+    parts: Parts | None = None
+    """Gives the records of an item of a JSON document; by default the item is one."""
 
 
 def read_records(
@@ -83,8 +116,12 @@ def read_records(
     columns: Sequence[str] | None = None,
     names: Sequence[str] = ("text",),
     encoding: str | None = None,
+    aliases: Collection[str] = (),
+    main: str | None = None,
+    needed: str | None = None,
+    parts: Parts | None = None,
 ) -> Iterator[Record]:
-    """Read a file, compressed or not, one record per line (CSV: per row); `-` is stdin.
+    """Read a file, compressed or not, one record per line (CSV: row, JSON document: item); `-` is stdin.
 
     The file is opened at once, so that a wrong name is known before a model is loaded.
 
@@ -95,15 +132,20 @@ def read_records(
         names: fields the caller knows, main field first: they tell a header from a row, name columns that have no
             name, and the first of them is the field of plain text.
         encoding: by default UTF-8 or GB18030, whichever fits the first MiB, or what a byte order mark says.
+        aliases: see `Naming`, as for the next three.
+        main: field of plain text.
+        needed: field that a table must have.
+        parts: gives the records of an item of a JSON document.
 
     Raises:
-        InputError: the file cannot be opened or read, is binary or cut off, or an option is not known.
+        InputError: the file cannot be opened or read, is binary or cut off, an option is not known, or a table's header
+            lacks the fields needed.
     """
     _check_options(format, columns, encoding)
     stream = open_bytes(source)
     name = "stdin" if str(source) == "-" else str(source)
-    records = read_stream(stream, source=name, format=format, columns=columns, names=names, encoding=encoding)
-    return _closing(stream, records)
+    naming = Naming(names, columns or None, aliases, main, needed, parts)
+    return _closing(stream, _read(stream, name, format, encoding, naming))
 
 
 def read_stream(
@@ -114,6 +156,10 @@ def read_stream(
     columns: Sequence[str] | None = None,
     names: Sequence[str] = ("text",),
     encoding: str | None = None,
+    aliases: Collection[str] = (),
+    main: str | None = None,
+    needed: str | None = None,
+    parts: Parts | None = None,
 ) -> Iterator[Record]:
     """Read records from an open stream of uncompressed bytes, each as soon as its line is there.
 
@@ -121,8 +167,12 @@ def read_stream(
     The stream is not closed.
     """
     _check_options(format, columns, encoding)
+    return _read(handle, source, format, encoding, Naming(names, columns or None, aliases, main, needed, parts))
+
+
+def _read(handle: BinaryIO, source: str, format: str | None, encoding: str | None, naming: Naming) -> Iterator[Record]:
     lines = _lines(handle, source, encoding)
-    return _records(lines, source, format or EXTENSIONS.get(_extension(source)), columns or None, names)
+    return _records(lines, source, format or EXTENSIONS.get(_extension(source)), naming)
 
 
 def read_text(source: str | Path, *, encoding: str | None = None) -> Iterator[str]:
@@ -177,6 +227,35 @@ def part_of(path: str | Path) -> Path:
     """Name the partial file that `write_beside` fills before it becomes `path`."""
     target = Path(os.path.realpath(path))  # a link stays a link, and its target is replaced
     return target.with_name(target.name + ".part")
+
+
+def check_folder(path: str | Path) -> None:
+    """Refuse before any work a folder that could not be made or filled afterwards; those above it may be missing.
+
+    Raises:
+        InputError: the nearest one that is there may not be written into, or is no folder.
+    """
+    above = Path(os.path.realpath(path))
+    while not os.path.lexists(above):
+        above = above.parent
+    if not os.path.isdir(above) or not os.access(above, os.W_OK | os.X_OK):
+        reason = "may not be written into" if os.path.isdir(above) else "is no folder"
+        raise InputError(f"{path}: cannot be made or written, {above} {reason}; choose another place")
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse before any work a file that `write_beside` could not write afterwards.
+
+    Raises:
+        InputError: it is a folder, or the folder it belongs into is missing or may not be written into.
+    """
+    if os.path.isdir(path):
+        raise InputError(f"{path}: this is a folder; name a file in it to write to")
+    folder = Path(os.path.realpath(path)).parent
+    if not os.path.lexists(folder):
+        raise InputError(f"{path}: there is no folder {folder}; make it, or choose another place")
+    if not os.path.exists(path) or os.path.isfile(path):  # a device or a pipe is not replaced
+        check_folder(folder)
 
 
 @contextmanager
@@ -545,35 +624,72 @@ def _share(sample: bytes, encoding: str) -> float:
 # Records
 
 
-def _records(
-    lines: Iterator[_Line], source: str, format: str | None, columns: Sequence[str] | None, names: Sequence[str]
-) -> Iterator[Record]:
+def _records(lines: Iterator[_Line], source: str, format: str | None, naming: Naming) -> Iterator[Record]:
     if format is None:
-        format, lines = _sniffed(lines, source, tabs=columns is not None or len(names) > 1)
+        format, lines = _sniffed(lines, source, tabs=naming.columns is not None or len(naming.names) > 1)
     if format == "jsonl":
         yield from _parsed(lines, source, _json_object)
+    elif format == "json":
+        yield from _document(lines, source, naming)
     elif format == "text":
-        yield from _parsed(lines, source, lambda text: {names[0]: text})
+        main = naming.main or naming.names[0]
+        yield from _parsed(lines, source, lambda text: {main: text})
     elif format == "csv":
-        yield from _table(_csv_rows(lines), source, columns, names)
+        yield from _table(_csv_rows(lines, source), source, naming)
     else:
         rows = ((number, text.split("\t"), problem) for number, text, problem in lines)
-        yield from _table(rows, source, columns, names)
+        yield from _table(rows, source, naming)
 
 
 def _sniffed(lines: Iterator[_Line], source: str, tabs: bool) -> tuple[str, Iterator[_Line]]:
-    """Tell the format by the first line that is not blank; give back the lines with those that were looked at."""
+    """Tell the format by the first line that is not blank; give back the lines with those that were looked at.
+
+    A line that is an object with a list of items is a document only where no other line follows.
+    """
     seen: list[_Line] = []
-    text = ""
-    while not text and (line := next(lines, None)):
-        seen.append(line)
-        text = line[1].strip()
+    text = _next_text(lines, seen)
+    if json_items.is_opened(text) or (json_items.has_list(text) and not _next_text(lines, seen)):
+        return "json", chain(seen, lines)
     lines = chain(seen, lines)
     if text.startswith("{") and text.endswith("}"):
         return "jsonl", lines
     if text and _extension(source) == ".json":
-        raise InputError(f"{source}: expected one JSON object per line; convert it with jq -c (an array: jq -c '.[]')")
+        expected = "one JSON object per line, a list of them, or an object with a list 'data'"
+        raise InputError(f"{source}: expected {expected}")
     return ("tsv" if tabs and "\t" in text else "text"), lines
+
+
+def _next_text(lines: Iterator[_Line], seen: list[_Line]) -> str:
+    """Find the next line that is not blank, none at the end; the lines on the way are put to those seen."""
+    for line in lines:
+        seen.append(line)
+        if text := line[1].strip():
+            return text
+    return ""
+
+
+def _document(lines: Iterator[_Line], source: str, naming: Naming) -> Iterator[Record]:
+    """Read the records of a JSON document item by item.
+
+    Raises:
+        InputError: it is damaged, or not text; what stands before is given first.
+    """
+
+    def pieces() -> Iterator[str]:
+        for number, text, problem in lines:
+            if problem:
+                raise InputError(f"{source}:{number}: {problem}")
+            yield text + "\n"
+
+    count = 0
+    for line, item in json_items.Items(source, pieces()):
+        if not isinstance(item, dict):
+            count += 1
+            yield Record(source, line, {}, "expected a JSON object in the list", count)
+            continue
+        for fields in naming.parts(item) if naming.parts else [item]:
+            count += 1
+            yield Record(source, line, fields, None, count)
 
 
 def _parsed(lines: Iterable[_Line], source: str, fields: Callable[[str], dict[str, Any]]) -> Iterator[Record]:
@@ -591,10 +707,12 @@ def _parsed(lines: Iterable[_Line], source: str, fields: Callable[[str], dict[st
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    """Parse a line of JSON, keeping what orjson refuses or rounds: lone surrogates, NaN, integers beyond 64 bits.
+    """Parse a line of JSON, keeping what orjson refuses or rounds: lone surrogates, integers beyond 64 bits.
+
+    NaN and Infinity, which JSON does not know but many programs write, are read as null.
 
     Raises:
-        RecordError: it is not JSON, or not an object.
+        RecordError: it is not JSON, not an object, or holds a number that is too large.
     """
     import orjson  # here, because a machine that only trains on prepared text may lack it
 
@@ -605,11 +723,11 @@ def _json_object(text: str) -> dict[str, Any]:
         except orjson.JSONDecodeError:
             exact = False
         if not exact:
-            value = json.loads(text)
+            value = json.loads(text, parse_float=json_items.finite, parse_constant=lambda _: None)
     except json.JSONDecodeError as error:
         raise RecordError(f"invalid JSON at character {error.pos + 1}: {error.msg}") from error
     except (RecursionError, ValueError) as error:
-        raise RecordError(f"JSON nested too deeply or with too long a number: {error}") from error
+        raise RecordError(f"JSON nested too deeply or with too large a number: {error}") from error
     if not isinstance(value, dict):
         raise RecordError(f"expected a JSON object, found {text if len(text) < 40 else text[:40] + '…'}")
     return value
@@ -623,14 +741,21 @@ def _may_be_rounded(value: object) -> bool:
     return isinstance(value, list) and any(map(_may_be_rounded, value))
 
 
-def _csv_rows(lines: Iterator[_Line]) -> Iterator[_Cells]:
-    """Split lines into rows; a row is numbered by its first line."""
+def _csv_rows(lines: Iterator[_Line], source: str) -> Iterator[_Cells]:
+    """Split lines into rows; a row is numbered by its first line.
+
+    Raises:
+        InputError: a row goes on for so long that a quote in it must have been left open.
+    """
     csv.field_size_limit(2**31 - 1)  # one limit for the whole process; the default refuses long texts
     taken: list[_Line] = []
 
     def texts() -> Iterator[str]:
         for line in lines:
             taken.append(line)
+            if len(taken) > QUOTED:
+                what = f"a quote opens in this row and is not closed within {QUOTED:,} lines"
+                raise InputError(f"{source}:{taken[0][0]}: {what}; close it, or write it twice where it is text")
             yield line[1] + "\n"
 
     rows = csv.reader(texts(), strict=True)
@@ -644,22 +769,22 @@ def _csv_rows(lines: Iterator[_Line]) -> Iterator[_Cells]:
             return
         except csv.Error as error:
             problem = f"invalid CSV: {error}"
+            if len(taken) > 1:
+                problem += f", after {len(taken)} lines; is a quote left open here?"
         yield taken[0][0], cells, next((line[2] for line in taken if line[2]), problem)
 
 
-def _table(
-    rows: Iterable[_Cells], source: str, columns: Sequence[str] | None, names: Sequence[str]
-) -> Iterator[Record]:
-    """Name the cells of rows by `columns`, by a header, or by `names` in order."""
-    header = columns
-    first = True
-    for number, cells, problem in rows:
-        if problem is None and all(not cell or cell.isspace() for cell in cells):
+def _table(rows: Iterable[_Cells], source: str, naming: Naming) -> Iterator[Record]:
+    """Name the cells of rows by the columns given, by a header, or by position."""
+    columns, names = naming.columns, naming.names
+    header, first = columns, True
+    for number, cells, problem in _with_known_header(iter(rows), source, naming):
+        if problem is None and _is_blank(cells):
             problem = "blank line"
         if problem is None and first:
             first = False
             stripped = [cell.strip() for cell in cells]
-            if columns is None and not set(names).isdisjoint(stripped):
+            if columns is None and _is_known(stripped, naming):
                 _check_unique(stripped, f"{source}:{number}")
                 header = stripped
                 continue
@@ -669,6 +794,51 @@ def _table(
             problem = f"found {_count(cells)}, expected {len(header)} ({', '.join(header)})"
         named = header or [*names, *(f"column_{at + 1}" for at in range(len(names), len(cells)))]
         yield Record(source, number, {} if problem else dict(zip(named, cells, strict=False)), problem)
+
+
+def _with_known_header(rows: Iterator[_Cells], source: str, naming: Naming) -> Iterator[_Cells]:
+    """Hand on the rows, unless the first of them is a header of other fields; see `Naming`.
+
+    Only in a file by its extension is the row below waited for: a pipe may want its first answer now.
+
+    Raises:
+        InputError: it is.
+    """
+    for row in rows:
+        if row[2] is not None or _is_blank(row[1]):
+            yield row
+            continue
+        stripped, below = [cell.strip() for cell in row[1]], None
+        found = f"{source}:{row[0]}: found the columns {', '.join(naming.columns or stripped)}"
+        if naming.needed and naming.needed not in (naming.columns or stripped):
+            remedy = "name one of them with --field, or all with --columns where there is no header"
+            raise InputError(f"{found}, expected {naming.needed}; {remedy}")
+        tells = naming.columns is None and not _is_known(stripped, naming) and _are_columns(stripped)
+        if tells and _extension(source) in (".tsv", ".csv"):
+            below = next(rows, None)
+        if below and not _are_columns(below[1]):
+            remedy = "name the text's with --field" if len(naming.names) == 1 else "rename them"
+            remedy += ", or give --columns where this is a record"
+            raise InputError(f"{found}, expected {', '.join(naming.names)}; {remedy}")
+        yield row
+        if below:
+            yield below
+        break
+    yield from rows
+
+
+def _is_blank(cells: Sequence[str]) -> bool:
+    return all(not cell or cell.isspace() for cell in cells)
+
+
+def _is_known(cells: Sequence[str], naming: Naming) -> bool:
+    """Tell whether one of the cells is a name that the caller knows."""
+    return not {*naming.names, *naming.aliases}.isdisjoint(cells)
+
+
+def _are_columns(cells: Sequence[str]) -> bool:
+    """Tell whether cells look like the names of columns and nothing else."""
+    return len(set(cells)) == len(cells) > 0 and all(COLUMN.fullmatch(cell.strip()) for cell in cells)
 
 
 def _count(cells: Sequence[str]) -> str:

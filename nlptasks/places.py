@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: What stands for the model in the package where a folder or a name is expected; `./embedded` is a folder.
+EMBEDDED = "embedded"
+
 
 def home() -> Path:
     """Give the folder of the user's models and runs; `NLPK_HOME` overrides the system's place."""

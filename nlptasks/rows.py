@@ -50,11 +50,15 @@ class Field:
 def parse(kind: type[T], fields: Mapping[str, Any]) -> T:
     """Make a row from a record's fields; keys that the row does not know are left alone.
 
+    A class may take its fields in several forms: its static method `arranged` puts them into the one of its own.
+
     Raises:
         RecordError: a field is missing, of the wrong type, or empty though it is needed.
     """
     values = {}
     row: type = kind
+    if arranged := getattr(row, "arranged", None):
+        fields = arranged(fields)
     for name, needed, to in _plan(row):
         if name in fields:
             try:

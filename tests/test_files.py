@@ -8,7 +8,6 @@ import itertools
 import json
 import logging
 import lzma
-import math
 import os
 import random
 import signal
@@ -83,7 +82,7 @@ def test_only_lf_and_crlf_end_a_line() -> None:
 
 
 def test_nothing_comes_from_nothing() -> None:
-    assert [read(b"", format=format) for format in (None, *files.FORMATS)] == [[]] * 5
+    assert [read(b"", format=format) for format in (None, *files.FORMATS)] == [[]] * (1 + len(files.FORMATS))
 
 
 @pytest.mark.parametrize("size", [10_000_000, 100_000_000])
@@ -336,13 +335,72 @@ def test_a_given_format_overrides() -> None:
 
 
 def test_an_unknown_format() -> None:
-    with pytest.raises(InputError, match=r"^unknown format 'xml'; choose one of jsonl, tsv, csv, text$"):
+    with pytest.raises(InputError, match=r"^unknown format 'xml'; choose one of jsonl, json, tsv, csv, text$"):
         read_stream(io.BytesIO(), format="xml")
 
 
-def test_a_json_document_is_not_text() -> None:
-    with pytest.raises(InputError, match=r"^f.json: expected one JSON object per line; convert it with jq -c"):
-        read(b'[\n{"text": 1}\n]', source="f.json")
+def test_a_json_file_is_not_text() -> None:
+    with pytest.raises(InputError, match=r"^f.json: expected one JSON object per line, a list of them, or an object"):
+        read(b"text\n", source="f.json")
+
+
+# JSON documents
+
+
+@pytest.mark.parametrize("source", ["f.json", "stdin"])
+@pytest.mark.parametrize(
+    ("document", "lines"),
+    [
+        (b'[{"text": "a"}, {"text": "b"}]', (1, 1)),
+        (b'[\n  {"text": "a"},\n  {"text": "b"}\n]\n', (2, 3)),
+        (b'{"data": [{"text": "a"}, {"text": "b"}], "more": {}}', (1, 1)),
+        (b'{"version": "1.0", "n": 1.5, "data": [{"text": "a"}, {"text": "b"}]}\n\n', (1, 1)),
+        (b'\xef\xbb\xbf\n{\n"version": [],\n"data":\n[{"text": "a"},\n{"text": "b"}]}', (5, 6)),
+    ],
+)
+def test_a_document_is_told_by_its_content(document: bytes, lines: tuple[int, int], source: str) -> None:
+    found = [
+        Record(source, line, {"text": text}, None, at)
+        for at, (line, text) in enumerate(zip(lines, "ab", strict=True), 1)
+    ]
+    assert read(document, source=source) == found
+    assert read(document, source=source, format="json") == found
+
+
+def test_lines_with_lists_are_lines() -> None:
+    lines = b'{"data": [1], "text": "a"}\n\n{"data": [2], "text": "b"}\n'
+    assert [record.line for record in read(lines)] == [1, 2, 3]
+    assert [record.number for record in read(lines)] == [0, 0, 0]
+    assert read(b'{"text": "[{"}')[0].fields == {"text": "[{"}
+    assert read(b'{"data": [{"text": "a"}]}', source="f.jsonl")[0].fields == {"data": [{"text": "a"}]}
+
+
+def test_a_text_in_brackets_is_text() -> None:
+    assert read("[图片] 你好".encode())[0].fields == {"text": "[图片] 你好"}
+    assert read("{名字}你好".encode())[0].fields == {"text": "{名字}你好"}
+
+
+def test_items_are_taken_apart() -> None:
+    document = b'[{"texts": ["a", "b"]}, {"texts": []}, 3, {"texts": ["c"]}]'
+    found = read(document, parts=lambda item: [{"text": text} for text in item["texts"]])
+    assert [record.fields.get("text") for record in found] == ["a", "b", None, "c"]
+    assert [record.number for record in found] == [1, 2, 3, 4]
+    assert found[2].problem == "expected a JSON object in the list"
+    assert found[2].place == "stdin:1 (record 3)"
+
+
+def test_a_document_that_breaks_off_gives_what_stands_before() -> None:
+    found = read_stream(io.BytesIO(b'[\n{"text": "a"},\n{"te'))
+    assert next(found).fields == {"text": "a"}
+    with pytest.raises(InputError, match=r"^stdin:3: invalid JSON: Invalid control character"):
+        next(found)
+
+
+def test_a_document_in_another_encoding() -> None:
+    document = '[{"text": "中文"}]'.encode("gb18030")
+    assert read(document)[0].fields == {"text": "中文"}
+    with pytest.raises(InputError, match=r"^stdin:1: byte 12 is not UTF-8 text; --encoding names another encoding$"):
+        read(document, encoding="utf-8")
 
 
 # JSON
@@ -363,8 +421,8 @@ def test_json_values_are_kept(line: str, value: object) -> None:
     assert read(f'{{"a": {line}}}'.encode())[0].fields == {"a": value}
 
 
-def test_nan_is_read() -> None:
-    assert math.isnan(read(b'{"a": NaN}')[0].fields["a"])
+def test_nan_is_read_as_null() -> None:
+    assert read(b'{"a": NaN, "b": [-Infinity, 1.5]}')[0].fields == {"a": None, "b": [None, 1.5]}
 
 
 @pytest.mark.parametrize(
@@ -374,8 +432,12 @@ def test_nan_is_read() -> None:
         (b'{"text": 1} x', "invalid JSON at character 13: Extra data"),
         (b"[1, 2]", "expected a JSON object, found [1, 2]"),
         (b'"' + b"a" * 99 + b'"', 'expected a JSON object, found "' + "a" * 39 + "…"),
-        (b'{"a":' * 100_000, "JSON nested too deeply or with too long a number: "),
-        (b'{"a": ' + b"9" * 5000 + b"}", "JSON nested too deeply or with too long a number: "),
+        (b'{"a":' * 100_000, "JSON nested too deeply or with too large a number: "),
+        (
+            b'{"a": [-1e999]}',
+            "JSON nested too deeply or with too large a number: the number -1e999 is too large",
+        ),
+        (b'{"a": ' + b"9" * 5000 + b"}", "JSON nested too deeply or with too large a number: "),
         (b'{"a": "\xff"}', "byte 8 is not UTF-8 text; --encoding names another encoding"),
     ],
 )
@@ -405,6 +467,53 @@ def test_columns_say_that_there_is_no_header_and_skip_one_that_says_the_same() -
         {"a": "a", "c": "c"},
     ]
     assert read(b"a,b\n", **options)[0].fields == {"a": "a", "c": "b"}
+
+
+def test_a_header_is_known_by_an_alias_too() -> None:
+    found = read(b"id\tsentence\n1\tx\n", format="tsv", aliases=("sentence",))
+    assert [record.fields for record in found] == [{"id": "1", "sentence": "x"}]
+
+
+@pytest.mark.parametrize("source", ["f.tsv", "f.csv.gz"])
+def test_a_header_of_other_fields_is_refused(source: str) -> None:
+    table = "\nquestion,label_2\n你好,1\n".replace(",", "," if "csv" in source else "\t").encode()
+    said = r"^f\.[a-z.]+:2: found the columns question, label_2, expected a, b; rename them, or give --columns"
+    with pytest.raises(InputError, match=said):
+        read(table, source=source, names=("a", "b"))
+    with pytest.raises(InputError, match=r"expected text; name the text's with --field, or give --columns"):
+        read(table, source=source)
+    assert len(read(table, source=source, columns=("x", "y"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "table"),
+    [
+        ("f.tsv", "hello\tworld\ngood\tbye\n"),
+        ("f.tsv", "hello\tworld\n"),
+        ("f.tsv", "same\tsame\n你好\tx\n"),
+        ("f.tsv", "问题\t回答\n你好\tx\n"),
+        ("f.tsv", "hello there\tworld\n你好\tx\n"),
+        ("stdin", "hello\tworld\n你好\tx\n"),
+    ],
+)
+def test_what_may_be_a_row_is_one(source: str, table: str) -> None:
+    first = read(table.encode(), source=source, format="tsv", names=("a", "b"))[0]
+    assert list(first.fields.values()) == table.split("\n")[0].split("\t")
+
+
+def test_a_field_asked_for_must_be_there() -> None:
+    options: dict[str, Any] = {"names": ("titel",), "needed": "titel", "format": "csv"}
+    with pytest.raises(
+        InputError, match=r"^stdin:1: found the columns id, title, expected titel; name one of them with"
+    ):
+        read("id,title\n1,你好\n".encode(), **options)
+    with pytest.raises(InputError, match=r"^stdin:1: found the columns x, y, expected titel"):
+        read("1,你好\n".encode(), columns=("x", "y"), **options)
+    assert read(b"titel\nx\n", **options)[0].fields == {"titel": "x"}
+
+
+def test_plain_text_may_be_another_field_than_the_first() -> None:
+    assert read(b"x\n", names=("a", "b"), main="b")[0].fields == {"b": "x"}
 
 
 def test_rows_by_position_may_differ_in_length() -> None:
@@ -446,6 +555,18 @@ def test_bad_rows_of_csv() -> None:
         (8, None),
         (9, "invalid CSV: unexpected end of data"),
     ]
+    open_quote = read(b'text\n"open\nb\nc\n', format="csv")
+    assert [(record.line, record.problem) for record in open_quote] == [
+        (2, "invalid CSV: unexpected end of data, after 3 lines; is a quote left open here?")
+    ]
+
+
+def test_a_quote_that_is_never_closed_ends_the_reading() -> None:
+    lines = b'text\na\n"open\n' + b"b\n" * 20_000
+    records = read_stream(io.BytesIO(lines), source="f.csv")
+    assert next(records).fields == {"text": "a"}
+    with pytest.raises(InputError, match=r"^f.csv:3: a quote opens in this row and is not closed within 10,000 lines"):
+        next(records)
 
 
 def test_a_column_that_is_there_twice() -> None:
@@ -507,6 +628,30 @@ def test_memory_stays_the_same_however_long_a_file_is(tmp_path: Path) -> None:
 def test_a_file_is_closed_after_the_last_record(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     assert len(list(read_records(saved(tmp_path, "f.txt", b"a\nb\n")))) == 2
     assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "said"),
+    [
+        (files.check_folder, "file/x", "x: cannot be made or written, .*file is no folder; choose another place"),
+        (files.check_folder, "shut/deep/x", "x: cannot be made or written, .*shut may not be written into; choose"),
+        (files.check_folder, "shut", "shut may not be written into"),
+        (files.check_file, "shut/x", "shut: cannot be made or written, .*shut may not be"),
+        (files.check_file, "no/x", "x: there is no folder .*no; make it, or choose another place"),
+        (files.check_file, "shut", "shut: this is a folder; name a file in it"),
+    ],
+)
+def test_a_place_that_could_not_be_written_is_known_before(
+    check: Callable[[Path], None], name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("shut"))
+    with pytest.raises(InputError, match=said):
+        check(tmp_path / name)
+    files.check_folder(tmp_path / "new" / "x")
+    files.check_file(tmp_path / "file")
+    files.check_file("/dev/null")
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

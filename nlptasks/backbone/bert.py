@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +95,19 @@ class Norm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, eps=self.eps) * gain[rows] + bias[rows]
 
 
+class Remembering(Protocol):
+    """What keeps the keys and values of tokens already read."""
+
+    @property
+    def length(self) -> int:
+        """Count the tokens read."""
+        ...
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the new tokens of a layer, (B, A, T, D) each, and give all that they may see, (B, A, S, D)."""
+        ...
+
+
 class Memory:
     """Keys and values of the tokens already read, for each layer (B, A, S, D): what makes writing cheap."""
 
@@ -162,7 +176,7 @@ class Reading:
     """What a pass needs beside the hidden states: who attends to whom, what was read before, the condition."""
 
     groups: Sequence[Batch]
-    memory: Memory | None = None
+    memory: Remembering | None = None
     condition: Tensor | None = None
     rows: Tensor | None = None
 
@@ -244,7 +258,7 @@ class Bert(nn.Module):
                 module.freeze()
         return self
 
-    def forward(self, batch: Batch, memory: Memory | None = None, condition: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, memory: Remembering | None = None, condition: Tensor | None = None) -> Tensor:
         """Read one batch.
 
         Args:
@@ -259,12 +273,12 @@ class Bert(nn.Module):
         return self.read([batch], memory, condition)[0]
 
     def read(
-        self, groups: Sequence[Batch], memory: Memory | None = None, condition: Tensor | None = None
+        self, groups: Sequence[Batch], memory: Remembering | None = None, condition: Tensor | None = None
     ) -> list[Tensor]:
         """Read several groups in one pass.
 
         Args:
-            groups: each of one length; a memory goes with one group only.
+            groups: each of one length; a `Memory` goes with one group only.
             memory: as for `forward`.
             condition: (B, C), rows in the order of the groups laid end to end, or none.
 
@@ -275,7 +289,7 @@ class Bert(nn.Module):
         return split(last, groups)
 
     def states(
-        self, groups: Sequence[Batch], memory: Memory | None = None, condition: Tensor | None = None
+        self, groups: Sequence[Batch], memory: Remembering | None = None, condition: Tensor | None = None
     ) -> Iterator[Tensor]:
         """Give the hidden states (N, H) of the embeddings, then of each layer, all groups laid end to end.
 

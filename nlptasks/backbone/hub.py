@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,10 +27,12 @@ def fetch(name: str) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        config = download(name, "config.json")
-        weights = download(name, SAFE) or download(name, PICKLED)
-        for other in PLAIN:
-            download(name, other)
+        with quiet():
+            get = partial(download, name, cached=not answers(name))
+            config = get("config.json")
+            weights = get(SAFE) or get(PICKLED)
+            for other in PLAIN:
+                get(other)
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"{name}: not a local folder, not in the hub's cache, and the hub cannot be reached; "
@@ -40,13 +45,39 @@ def fetch(name: str) -> Path:
     return config.parent if weights.name == SAFE else converted(config.parent, name)
 
 
-def download(name: str, file: str) -> Path | None:
-    """Fetch one file of a model; none where the model does not have it."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the hub's library from complaining in its own words while a block runs."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def answers(name: str) -> bool:
+    """Ask the hub once whether it is there; without network its library would try for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(name, timeout=10)
+    except HfHubHTTPError:  # an answer, too
+        return True
+    except Exception:  # of the library that connects, which is another one from version to version
+        return False
+    return True
+
+
+def download(name: str, file: str, *, cached: bool = False) -> Path | None:
+    """Fetch one file of a model, or only look into the hub's cache; none where the model does not have it."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(name, file))
+        return Path(hf_hub_download(name, file, local_files_only=cached))
     except LocalEntryNotFoundError:  # without network nobody knows whether the model has it
         if file in ("config.json", PICKLED):
             raise

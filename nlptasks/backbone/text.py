@@ -87,6 +87,18 @@ class Text:
         """Cut ids to a limit and end them properly."""
         return ids if len(ids) <= limit else [*ids[: limit - 1], self.special["end"]]
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Write tokens as text: pieces are joined, and a space stands only between two words of ASCII."""
+        text = ""
+        for number in ids:
+            word = self.tokenizer.id_to_token(number)
+            if word is None or word in SPECIALS.values():
+                continue
+            is_piece = word.startswith("##") and len(word) > 2
+            is_apart = not is_piece and text[-1:].isascii() and text[-1:].isalnum() and word[0].isascii()
+            text += word[2:] if is_piece else f" {word}" if is_apart and word[0].isalnum() else word
+        return text
+
     def save(self, folder: Path, limit: int) -> None:
         """Write `tokenizer.json`, and beside it the small settings file that transformers reads.
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nlptasks import files
+from nlptasks import files, places
 from nlptasks.backbone.bert import ACTIVATIONS, Bert, Config
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.text import Text
@@ -39,6 +39,8 @@ NAMES = {
     "feed_out": ["output.dense"],
     "feed_norm": ["output.LayerNorm"],
 }
+#: A name on the hub, which no path such as ./x, ../x, ~/x or /x looks like.
+HUB = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
 #: A constant that older files carry.
 SURPLUS = "embeddings.position_ids"
 
@@ -82,27 +84,27 @@ def load(source: str | Path | None = None) -> Backbone:
     with torch.device("meta"):
         bert = Bert(config)
     rest = fill(bert, tensors, folder)
-    return Backbone(bert, text, rest, "embedded" if folder == DEFAULT else str(source))
+    return Backbone(bert, text, rest, places.EMBEDDED if folder == DEFAULT else str(source))
 
 
 def locate(source: str | Path | None) -> Path:
-    """Find the folder of a backbone; only a name that is no local folder asks the hub.
+    """Find the folder of a backbone; only what can be no local path asks the hub.
 
     Raises:
         ModelError: a path that does not exist, or a hub name that cannot be fetched.
     """
-    if source is None:
+    if source is None or str(source) == places.EMBEDDED:
         return DEFAULT
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists():
         raise ModelError(f"{source}: a file; expected a model folder with config.json and {WEIGHTS}")
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) and not str(source).startswith("."):
+    if HUB.fullmatch(str(source)) and (folder.parent == Path() or not folder.parent.is_dir()):
         from nlptasks.backbone.hub import fetch
 
         return fetch(str(source))
-    raise ModelError(f"{source}: no such folder, and not a name on the hub (owner/name); {WAYS_OUT}")
+    raise ModelError(f"{source}: no such folder, and not taken for a name on the hub (owner/name); {WAYS_OUT}")
 
 
 def read_config(folder: Path) -> Config:
@@ -138,6 +140,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: missing or damaged.
     """
+    check_header(path)
+    return load_file(path)
+
+
+def check_header(path: Path) -> None:
+    """Make sure that a safetensors file is there and as long as its header says, without reading it.
+
+    Raises:
+        ModelError: missing or damaged.
+    """
     if not path.is_file():
         pickled = path.with_name("pytorch_model.bin")
         if pickled.is_file():
@@ -147,7 +159,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             )
         raise ModelError(f"{path}: no such file; a model folder holds its weights there")
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt"):
+            pass
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: damaged ({error}); fetch or train the model again") from error
 

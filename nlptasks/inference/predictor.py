@@ -21,8 +21,9 @@ Answer = TypeVar("Answer")
 RowIn = TypeVar("RowIn", contravariant=True)
 AnswerOut = TypeVar("AnswerOut", covariant=True)
 
-#: Rows looked at together: enough that sorting them by length leaves full groups, few enough to stay small.
-WINDOW = 8192
+#: The most and the least rows that are looked at together. Between them there are as many as the tokens of a pass:
+#: enough that sorting them by length leaves full groups, few enough that answers come out every few seconds.
+WINDOW, LEAST = 8192, 256
 #: Seconds without a new record after which a window that is not full goes on: a pipe may want its answer now.
 PATIENCE = 0.02
 #: A stream that flows, but slowly, fills a window for at most this many times the patience.
@@ -53,7 +54,7 @@ def stream(
     worker: Worker[Row, Example, Answer],
     budget: Budget,
     *,
-    window: int = WINDOW,
+    window: int | None = None,
     patience: float = PATIENCE,
 ) -> Generator[list[tuple[Item, Answer | RecordError]], None, None]:
     """Answer items window by window, in order.
@@ -63,13 +64,14 @@ def stream(
         parse: gives an item's row, or raises RecordError.
         worker: encodes and answers.
         budget: bounds the tokens of one pass.
-        window: the most items that are sorted by length together.
+        window: the most items that are sorted by length together; by default what suits the budget.
         patience: see `windows`.
 
     Yields:
         Each item with its answer, or with the error that kept it from one.
     """
-    with closing(ahead(encoded(windows(items, window, patience), parse, worker), depth=1)) as ready:
+    size = window or max(LEAST, min(WINDOW, budget.tokens))
+    with closing(ahead(encoded(windows(items, size, patience), parse, worker), depth=1)) as ready:
         for chosen, examples in ready:
             good = [example for example in examples if not isinstance(example, RecordError)]
             answers = iter(budget.run(good, worker.size, worker.answer))

@@ -45,6 +45,12 @@ class Corpus:
         return str(self.about["fingerprint"])
 
     @property
+    def name(self) -> str:
+        """Name the file that it was made of, the first where there are several."""
+        named = [str(one["name"]) for one in self.about["files"]]
+        return named[0] + (f" and {len(named) - 1} more" if len(named) > 1 else "")
+
+    @property
     def tokens(self) -> int:
         """Count the tokens, the ends of documents included."""
         return len(self.ids)

@@ -91,7 +91,9 @@ def from_records(source: Source) -> Iterator[str]:
         InputError: no record has the field.
     """
     field, bad, first, found = source.field or "text", 0, "", False
-    records = files.read_records(source.name, format=source.kind, names=(field,), encoding=source.encoding)
+    records = files.read_records(
+        source.name, format=source.kind, names=(field,), encoding=source.encoding, needed=source.field
+    )
     for record in records:
         text = record.fields.get(field)
         if isinstance(text, str):

@@ -99,13 +99,15 @@ class Lessons:
                 self.phases.append(Phase(packed, length, settings.batch_tokens // length, first, before))
         for phase in self.phases:
             self.check(phase, corpus)
+        size = math.ceil(settings.batch_tokens / (settings.accumulation * processes))
+        self.too_large = f"a pass of {size:,} tokens does not fit into memory; raise --accumulation"
 
     def check(self, phase: Phase, corpus: Corpus) -> None:
         """Refuse what would give passes without rows, or rows twice in an update."""
         if phase.packed.per_epoch < phase.rows:
             found = f"{corpus.tokens} tokens are less than an update of {phase.rows} rows of {phase.length}"
             raise InputError(
-                f"{corpus.folder}: {found}; lower --batch-tokens or --length and --long-length, or give more text"
+                f"{corpus.name}: {found}; lower --batch-tokens or --length and --long-length, or give more text"
             )
         passes = self.settings.accumulation * self.processes
         if phase.rows < passes:

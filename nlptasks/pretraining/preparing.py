@@ -25,6 +25,7 @@ from nlptasks.pretraining import corpus, documents, vocabulary, words
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
 from nlptasks.pretraining.words import Encoded, Encoder
+from nlptasks.training import data
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,13 @@ def prepare(
     fingerprint = fingerprint_of(sources, text)
     folder = out or places.cache() / "corpora" / fingerprint[:32]
     if out is None and corpus.is_prepared(folder):
+        (folder / corpus.ABOUT).touch()
         return corpus.open_folder(folder)
     if out is not None and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UsageError(f"{out}: not an empty folder; choose another for --prepare")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if out is None:
+        data.forget_unused(folder.parent, corpus.ABOUT)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
         made = Path(work, "made")
         made.mkdir()

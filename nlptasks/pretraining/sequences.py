@@ -53,7 +53,7 @@ class Packed:
         self.per_epoch = corpus.tokens // content
         if not self.per_epoch:
             found = f"{corpus.tokens} tokens do not fill a row of {content}"
-            raise InputError(f"{corpus.folder}: {found}; lower --length, or give more text")
+            raise InputError(f"{corpus.name}: {found}; lower --length, or give more text")
         self.lengths: Ints = np.diff(corpus.offsets)
         self.epoch = lru_cache(2)(self.made)  # two, because an update may stand in both
 

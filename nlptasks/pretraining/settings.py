@@ -11,6 +11,7 @@ from nlptasks.errors import UsageError
 from nlptasks.training.settings import Ranges, TrainingSettings, check_ranges
 
 OBJECTIVES = ("mlm", "lm", "unilm")
+HEAD_STEP = 8  # what the kernels of matrix products want the width of a head to be a multiple of
 SHORTEST = 8  # tokens of a row: a start, two ends, and something to learn from
 #: Settings of other training that would do nothing here, and what to use instead.
 ELSEWHERE = {
@@ -50,12 +51,15 @@ class Shape:
         """Refuse what is no BERT.
 
         Raises:
-            UsageError: a number below 1, or heads that do not divide the width.
+            UsageError: a number below 1, heads that do not divide the width, or heads of an odd width.
         """
         check_ranges(self, SHAPE_RANGES)
         if self.width % self.number_of_heads:
             found = f"{self.number_of_heads} heads do not divide it"
             raise UsageError(f"--width {self.width}: {found}; give --heads, or a multiple of 64")
+        if (self.width // self.number_of_heads) % HEAD_STEP:
+            found = f"a head would be {self.width // self.number_of_heads} wide, which is no multiple of {HEAD_STEP}"
+            raise UsageError(f"--width {self.width}: {found} and computes slowly; give --heads, or a multiple of 64")
 
     @property
     def number_of_heads(self) -> int:

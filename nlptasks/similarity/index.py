@@ -156,13 +156,17 @@ class Index:
         """What else describes the vectors."""
         return dict(self._manifest.about)
 
-    def check(self, model: str) -> None:
+    def check(self, model: str, name: str = "") -> None:
         """Refuse a model other than the one that made the vectors.
+
+        Args:
+            model: its fingerprint.
+            name: its place, where it is not the one that the index names.
 
         Raises:
             ModelError: the fingerprints differ.
         """
-        self._manifest.check(model)
+        self._manifest.check(model, name)
 
     def query(self, vectors: NDArray[np.float32], k: int) -> list[list[Hit]]:
         """Find the nearest items of each vector, the nearest first; equally near ones in the order they were added.

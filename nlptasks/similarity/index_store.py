@@ -50,17 +50,27 @@ class Manifest:
     lengths: dict[str, int]
     """Bytes of each file that belong to this state."""
 
-    def check(self, model: str) -> None:
+    @property
+    def built_with(self) -> str:
+        """Name the model that made the vectors, by its place where that is known, else by its fingerprint."""
+        place = self.about.get("model")
+        return " ".join(map(str, place.values())) if isinstance(place, dict) else str(place or self.model[:12])
+
+    def check(self, model: str, name: str = "") -> None:
         """Refuse a model other than the one that made the vectors.
+
+        Args:
+            model: its fingerprint.
+            name: its place, where it is not the one that the index names.
 
         Raises:
             ModelError: the fingerprints differ.
         """
         if model != self.model:
-            place = f" ({self.about['model']})" if "model" in self.about else ""
+            found = f"{name} is another" if name else "that one has changed since, or another was given"
             raise ModelError(
-                f"the index was built with model {self.model}{place}, not with {model}; "
-                "give that model, or build the index again"
+                f"the index was built with the model {self.built_with}, and {found}; "
+                "give the model as it was, or build the index again"
             )
 
 

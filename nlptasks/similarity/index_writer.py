@@ -193,7 +193,7 @@ def normalised(vectors: NDArray[np.float32], manifest: store.Manifest) -> NDArra
     if vectors.shape[1] != manifest.width:
         raise ModelError(
             f"vectors of width {vectors.shape[1]} do not fit an index of width {manifest.width}; "
-            f"use the model that built it ({manifest.about.get('model', manifest.model)})"
+            f"use the model that built it ({manifest.built_with})"
         )
     if not np.isfinite(vectors).all():
         raise ValueError("a vector has components that are not finite (NaN or infinite)")

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nlptasks import HERE, places
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
@@ -36,7 +37,7 @@ class Loaded:
     folder: Path
     pooling: str
     origin: dict[str, str]
-    """The option that loads it again: `model` or `backbone` with a folder or name; none for the embedded one."""
+    """The option that loads it again: `model` or `backbone`, with a folder, a hub name or `embedded`."""
 
     @property
     def budget(self) -> Budget:
@@ -94,10 +95,22 @@ def load(
     budget = Budget(tokens or TOKENS.get(place.type, 4096))
     limit = options.limit or loaded.bert.config.max_position_embeddings
     made = Embedder(model.eval(), loaded.text, budget, limit=limit, device=place)
-    name = str(found.folder) if found else backbone or "embedded"
+    name = str(found.folder) if found else backbone or places.EMBEDDED
     folder = weights.locate(source)
-    origin = {"model": str(folder.resolve())} if found else {"backbone": str(backbone)} if backbone else {}
+    origin = {"model" if found else "backbone": named(folder, None if found else backbone)}
     return Loaded(made, name, found.method if found else "none", folder, pooling, origin)
+
+
+def named(folder: Path, asked: str | None) -> str:
+    """Name a model so that it is found again from elsewhere.
+
+    Args:
+        folder: where it lies.
+        asked: the backbone asked for, perhaps by a name on the hub.
+    """
+    if folder.resolve().is_relative_to(HERE):
+        return places.EMBEDDED
+    return str(folder.resolve()) if asked is None or Path(asked).expanduser().is_dir() else asked
 
 
 def check_limit(limit: int | None, backbone: Backbone) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from math import inf, isfinite
 from typing import Any, Literal
 
@@ -222,6 +223,39 @@ ALIASES = {"anchor": "text", "sentence": "text", "sentence1": "a", "sentence2": 
 
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "tsv", "sentences", "triplets")
+
+
+#: Rows of which one must have a negative that is no number.
+LOOKED_AT = 1000
+
+
+def flaw(method: str, rows: Iterable[Mapping[str, Any]]) -> str | None:
+    """Say why rows that are good one by one teach a method nothing together; none where they may.
+
+    Args:
+        method: of METHODS.
+        rows: its training rows, read as far as needed.
+    """
+    if method == "cosent":
+        scores = (row["score"] for row in rows)
+        first = next(scores, None)
+        if first is not None and all(score == first for score in scores):
+            return "all scores are equal; cosent learns from their order, so expected rows with different ones"
+    if method == "supervised-simcse":
+        negatives = [row["negative"] for row in islice(rows, LOOKED_AT) if row["negative"]]
+        if negatives and all(map(is_number, negatives)):
+            found = f"every negative is a number, such as {negatives[0]}, which looks like a score"
+            return f"{found}; train with --method cosent, or name the columns with --columns"
+    return None
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:

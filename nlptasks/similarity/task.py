@@ -20,7 +20,7 @@ from nlptasks.errors import InputError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
 from nlptasks.similarity.model import TOKENS, Loaded, assembled, check_limit, drop_whitening, embedder, load
-from nlptasks.similarity.row import Options, Row, Settings, Sweep
+from nlptasks.similarity.row import Options, Row, Settings, Sweep, flaw
 from nlptasks.task import Work
 from nlptasks.training import models
 from nlptasks.training.metrics import pearson, spearman
@@ -88,12 +88,14 @@ class Task:
         return assembled(backbone, self.settings.pooling)
 
     def check(self, model: SentenceEncoder, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse to train where the sentences will be too few for the whitening.
+        """Refuse rows that teach nothing together, and too few sentences for the whitening.
 
         Raises:
-            InputError: they are.
+            InputError: they are such rows, or too few.
             UsageError: the whitening is to keep more dimensions than there are.
         """
+        if self.settings.steps != 0 and (found := flaw(self.method, rows)):
+            raise InputError(found)
         if self.settings.whiten:
             width = model.bert.config.hidden_size
             count = sum(1 for _ in islice(sentences(rows), width + 1))

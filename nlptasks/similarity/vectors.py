@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 
 from nlptasks.errors import RecordError
 from nlptasks.files import Record
+from nlptasks.similarity.row import ALIASES
 from nlptasks.similarity.whitening import Moments, Whitening
 
 ROWS_AT_ONCE = 8192
@@ -115,13 +116,21 @@ class Parquet:
 
 def text_of(record: Record, field: str) -> str | None:
     """Give a record's text, lone surrogates replaced; none where there is none."""
-    value = record.fields.get(field)
+    value = record.fields.get(key_of(record, field))
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def key_of(record: Record, field: str) -> str:
+    """Find the key of a record's text: the field itself, or where the record lacks it another name of it."""
+    if field in record.fields:
+        return field
+    return next((name for name in record.fields if ALIASES.get(name) == field), field)
 
 
 def rest_of(record: Record, field: str) -> str | None:
     """Give a record's other keys as JSON; none where there are none."""
-    others = {key: value for key, value in record.fields.items() if key != field}
+    text = key_of(record, field)
+    others = {key: value for key, value in record.fields.items() if key != text}
     return json.dumps(others) if others else None
 
 
@@ -212,7 +221,7 @@ def text_reader(field: str, taken: Sequence[str] = ()) -> Any:  # noqa: ANN401 -
         for name in taken:
             if name in record.fields:
                 raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
-        value = record.fields.get(field)
+        value = record.fields.get(key_of(record, field))
         if not isinstance(value, str):
             found = ", ".join(map(str, record.fields)) or "none"
             raise RecordError(f"no text in field {field!r}; found {found}; name the field with --field")

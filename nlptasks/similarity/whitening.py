@@ -114,11 +114,13 @@ class Whitening:
         Raises:
             ModelError: If the model or the pooling is another.
         """
-        if (model, pooling) != (self.model, self.pooling):
-            raise ModelError(
-                f"the whitening was fitted for model {self.model} with pooling {self.pooling}, but the vectors come "
-                f"from model {model} with pooling {pooling}: use those, or fit again with --whiten --save-whitening"
-            )
+        remedy = "or fit again with --whiten --save-whitening"
+        if pooling != self.pooling:
+            found = f"the whitening was fitted for pooling {self.pooling}, but the vectors come from {pooling}"
+            raise ModelError(f"{found}; use --pooling {self.pooling}, {remedy}")
+        if model != self.model:
+            found = f"the whitening was fitted for model {self.model[:12]}, but the vectors come from {model[:12]}"
+            raise ModelError(f"{found}; use the first, {remedy}")
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, beside and renamed into place.

@@ -17,7 +17,7 @@ import tempfile
 import time
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,12 +59,16 @@ class Recipe:
         names: the columns of a table without a header.
         kind: the dataclass of a row, whose fields are the columns; its module decides with which code rows were made.
         unfold: gives the rows of one record, or raises RecordError.
+        aliases: other names by which a header is known.
+        parts: gives the records of an item of a JSON document; by default the item is one.
     """
 
     purpose: str
     names: tuple[str, ...]
     kind: type
     unfold: Unfold
+    aliases: tuple[str, ...] = ()
+    parts: files.Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ def to_learn(form: types.ModuleType, method: str) -> Recipe:
         found: list[dict[str, Any]] = form.training_rows(method, fields)
         return found
 
-    return Recipe(f"train {method}", tuple(form.COLUMNS[method]), form.METHODS[method].row, unfold)
+    kind, names = form.METHODS[method].row, tuple(form.COLUMNS[method])
+    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
 
 
 def to_score(form: types.ModuleType) -> Recipe:
@@ -98,7 +103,8 @@ def to_score(form: types.ModuleType) -> Recipe:
         known = {form.ALIASES.get(name, name): value for name, value in fields.items()}
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
-    return Recipe("score", tuple(form.COLUMNS_ASKED), form.Scored, unfold)
+    names = tuple(form.COLUMNS_ASKED)
+    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
 
 
 def load(source: Source, recipe: Recipe) -> Table:
@@ -110,11 +116,12 @@ def load(source: Source, recipe: Recipe) -> Table:
         InputError: it cannot be read, or holds no usable record.
     """
     sha256 = fingerprint(source)
-    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (recipe.kind.__module__, *MAKERS)]
+    makers = (recipe.kind.__module__, *([recipe.parts.__module__] if recipe.parts else []), *MAKERS)
+    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in makers]
     made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     if not (folder / REPORT).is_file():
-        forget_unused(folder.parent)
+        forget_unused(folder.parent, REPORT)
         make(folder, source, recipe)
     from datasets import Dataset
 
@@ -159,12 +166,17 @@ def is_on_hub(name: str) -> bool:
     return HUB.fullmatch(name) is not None and not (has_ending or path.parent.is_dir() or name.startswith("."))
 
 
-def forget_unused(folder: Path) -> None:
-    """Remove the tables that were not used for long, and what a killed run may have left."""
+def forget_unused(folder: Path, mark: str) -> None:
+    """Remove what was not used for long, and what a killed run may have left.
+
+    Args:
+        folder: of the cache.
+        mark: the file of each whole entry that is touched when the entry is used.
+    """
     oldest = time.time() - UNUSED
     for found in folder.glob("*"):
-        report = found / REPORT
-        if (report if report.is_file() else found).stat().st_mtime < oldest:
+        marked = found / mark
+        if (marked if marked.is_file() else found).stat().st_mtime < oldest:
             shutil.rmtree(found, ignore_errors=True)
 
 
@@ -178,7 +190,7 @@ def make(folder: Path, source: Source, recipe: Recipe) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         made = Path(work, "made")
         made.mkdir()
-        report = write(made / TABLE, records(source, recipe.names), recipe)
+        report = write(made / TABLE, records(source, recipe), recipe)
         (made / REPORT).write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
         try:
             made.rename(folder)
@@ -247,12 +259,18 @@ def column(kind: Any) -> pyarrow.DataType:  # noqa: ANN401 - types have no commo
     raise TypeError(f"a training row cannot have the type {kind!r}")
 
 
-def records(source: Source, names: Sequence[str]) -> Iterable[Record]:
+def records(source: Source, recipe: Recipe) -> Iterable[Record]:
     """Read records from a file or from the hub."""
     if is_on_hub(source.name):
         return hub_records(source.name)
     return files.read_records(
-        source.name, format=source.format, columns=source.columns, names=names, encoding=source.encoding
+        source.name,
+        format=source.format,
+        columns=source.columns,
+        names=recipe.names,
+        encoding=source.encoding,
+        aliases=recipe.aliases,
+        parts=recipe.parts,
     )
 
 

@@ -23,7 +23,11 @@ class Listed:
     method: str
     folder: Path
     origin: str
-    chosen: bool
+    """One of chosen, run, embedded."""
+    answers: bool
+    """Whether it is the one that answers its task where nothing is said."""
+    problem: str = ""
+    """What is wrong with it, if anything: gone or damaged."""
 
 
 def find(task: str, model: Path | None = None, method: str | None = None) -> Checkpoint | None:
@@ -31,23 +35,33 @@ def find(task: str, model: Path | None = None, method: str | None = None) -> Che
 
     Args:
         task: its name.
-        model: the folder given with --model, if any.
+        model: the folder given with --model, if any; `embedded` goes past the user's choice.
         method: the method asked for, if any.
 
     Raises:
         ModelError: the folder is not such a model, or the user's choice is gone.
     """
-    if model is not None:
+    if model is not None and str(model) != places.EMBEDDED:
         return checkpoint.open_folder(model, task, method)
-    for chosen_method, chosen in choices().get(task, {}).items():
+    for chosen_method, chosen in choices().get(task, {}).items() if model is None else ():
         if method in (None, chosen_method):
-            if not Path(chosen).is_dir():
-                raise ModelError(f"{chosen}: chosen for {task}, but gone; choose another: nlpk models use {task} DIR")
-            return checkpoint.open_folder(Path(chosen), task, method)
+            return open_chosen(task, Path(chosen), method)
     for folder in embedded(task):
         if method in (None, folder.name):
             return checkpoint.open_folder(folder, task)
     return None
+
+
+def open_chosen(task: str, folder: Path, method: str | None = None) -> Checkpoint:
+    """Look at a model that the user chose.
+
+    Raises:
+        ModelError: it is gone, damaged, or has become another.
+    """
+    if not folder.is_dir():
+        back = f"put it back, or go back to the embedded model: nlpk models use {task} {places.EMBEDDED}"
+        raise ModelError(f"{folder}: chosen for {task}, but gone; {back}")
+    return checkpoint.open_folder(folder, task, method)
 
 
 def embedded(task: str) -> list[Path]:
@@ -75,29 +89,52 @@ def use(task: str, folder: Path) -> Checkpoint:
     """Make a folder the model that answers a task from now on.
 
     Raises:
-        ModelError: it is not a model of that task.
+        ModelError: it is not a model of that task, or cannot be loaded.
     """
     found = checkpoint.open_folder(folder, task)
+    weights.load(folder)
     all_choices = choices()
     others = {method: path for method, path in all_choices.get(task, {}).items() if method != found.method}
-    all_choices[task] = {found.method: str(folder.resolve()), **others}
-    places.home().mkdir(parents=True, exist_ok=True)
-    weights.write_json(places.home() / CHOICES, all_choices)
+    keep({**all_choices, task: {found.method: str(folder.resolve()), **others}})
     return found
+
+
+def forget(task: str) -> None:
+    """Take back the user's choices for a task, so that the model in the package answers it."""
+    keep({name: chosen for name, chosen in choices().items() if name != task})
+
+
+def keep(chosen: dict[str, dict[str, str]]) -> None:
+    """Write down the user's choices."""
+    places.home().mkdir(parents=True, exist_ok=True)
+    weights.write_json(places.home() / CHOICES, chosen)
 
 
 def listed() -> list[Listed]:
     """List all models there are: chosen ones, runs in the user's folder, embedded ones."""
-    chosen = {Path(folder) for methods in choices().values() for folder in methods.values()}
-    folders = dict.fromkeys(sorted(chosen), "chosen")
+    chosen = choices()
+    answering = {Path(next(iter(methods.values()))) for methods in chosen.values() if methods}
+    answering |= {found[0] for task in names() if not chosen.get(task) and (found := embedded(task))}
+    named = sorted(Path(folder) for methods in chosen.values() for folder in methods.values())
+    folders = dict.fromkeys(named, "chosen")
     folders |= {path.parent: "run" for path in sorted((places.home() / "runs").glob(f"*/*/{checkpoint.ABOUT}"))}
     folders |= {path: "embedded" for task in names() for path in embedded(task)}
-    found = []
-    for folder, origin in folders.items():
-        try:
-            model = checkpoint.open_folder(folder)
-        except ModelError:
-            found.append(Listed("?", "damaged", folder, origin, folder in chosen))
-            continue
-        found.append(Listed(model.task, model.method, folder, origin, folder in chosen))
-    return found
+    return [look(folder, origin, folder in answering) for folder, origin in folders.items()]
+
+
+def is_alone(task: str) -> bool:
+    """Tell whether nothing but the embedded backbone is there to answer a task."""
+    return not choices().get(task) and not embedded(task)
+
+
+def look(folder: Path, origin: str, answers: bool) -> Listed:
+    """Describe a model, and what is wrong with it as far as can be told without reading its weights."""
+    task = method = "?"
+    try:
+        model = checkpoint.open_folder(folder)
+        task, method = model.task, model.method
+        weights.read_config(folder)
+        weights.check_header(folder / weights.WEIGHTS)
+    except ModelError:
+        return Listed(task, method, folder, origin, False, "damaged" if folder.is_dir() else "gone")
+    return Listed(task, method, folder, origin, answers)

@@ -11,6 +11,7 @@ from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.training.run import LOG
 
+FORMS = ("png", "svg", "pdf")
 Curve = tuple[list[int], list[float]]  # updates and values
 
 
@@ -55,13 +56,16 @@ def draw(folder: Path, out: Path) -> None:
 
     Raises:
         InputError: there is no log, or the picture cannot be written.
-        UsageError: matplotlib is not installed, or does not know the form.
+        UsageError: the ending is another, or matplotlib is not installed.
     """
+    form = out.suffix.removeprefix(".").lower() or FORMS[0]
+    if form not in FORMS:
+        raise UsageError(f"--out {out}: a picture cannot be {form}; name it .png, .svg or .pdf")
     reports = read(folder)
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("matplotlib, which draws, is not installed; pip install 'nlpk[plot]'") from error
+        raise UsageError("matplotlib, which draws, is not installed; pip install matplotlib") from error
     groups = {name: found for name in ("losses", "scores") if (found := curves(reports, name))}
     figure = Figure(figsize=(8, 3.5 * max(1, len(groups))), layout="constrained")
     for number, (group, found) in enumerate(groups.items(), 1):
@@ -70,8 +74,5 @@ def draw(folder: Path, out: Path) -> None:
             axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else None)
         axes.legend()
         axes.grid(alpha=0.3)
-    form = out.suffix.removeprefix(".") or "png"
-    if form not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"--out {out}: a picture cannot be {form}; name it .png, .svg or .pdf")
     with files.write_beside(out) as handle:
         figure.savefig(handle, format=form, dpi=150)

@@ -1,4 +1,7 @@
-"""A whole training run: data, backbone, loop, best model and the state to go on from, all in one folder."""
+"""A whole training run: data, backbone, loop, best model and the state to go on from, all in one folder.
+
+The file is a little longer than most because whatever a run writes, and removes again, is decided here.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import nlptasks
@@ -61,11 +65,12 @@ class Training:
 
         Raises:
             UsageError: the folder already holds something, or the settings contradict each other.
-            InputError: the data cannot be read, are too few, or are no longer the same.
+            InputError: the data cannot be read, are too few, or are no longer the same, or the folder cannot be made.
             ModelError: the backbone cannot be loaded.
         """
         if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
             raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
+        files.check_folder(out)
         self.plan, self.out = plan, out
         self.form, module = nlptasks.form(plan.task), nlptasks.load(plan.task)
         self.settings: TrainingSettings = resolve(self.form.Settings, plan.settings)
@@ -94,6 +99,14 @@ class Training:
         """Train to the end, saving as it goes; where the caller stops or is interrupted, the state is saved first."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
+            yield from self.steps()
+        except (OSError, SafetensorError):
+            self.remove_useless()
+            raise
+
+    def steps(self) -> Iterator[Progress]:
+        """Train and save, in a folder that is there."""
+        try:
             for progress in fit(self.run, self.evaluate if self.dev else None, dtype=self.dtype):
                 with held_back():
                     self.keep(progress)
@@ -103,6 +116,11 @@ class Training:
             raise
         self.save_what_is_new()
         self.finish()
+
+    def remove_useless(self) -> None:
+        """Remove a folder that holds neither a model nor a state, as a full disk may leave one."""
+        if not any((self.out / name).exists() for name in ("last", "last.old", checkpoint.ABOUT)):
+            shutil.rmtree(self.out, ignore_errors=True)
 
     def keep(self, progress: Progress) -> None:
         """Log a report; save the model where it is the best so far, and the state after each score and now and then."""
@@ -207,9 +225,13 @@ def replace_last(out: Path, write: Callable[[Path], None]) -> None:
     """Let a new `last` take the old one's place, whole and on the disk; a crash leaves one of them."""
     part, last, old = (out / name for name in ("last.part", "last", "last.old"))
     shutil.rmtree(part, ignore_errors=True)
-    write(part)
-    for path in part.iterdir():
-        sync(path)
+    try:
+        write(part)
+        for path in part.iterdir():
+            sync(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     if last.exists():
         shutil.rmtree(old, ignore_errors=True)
         last.rename(old)

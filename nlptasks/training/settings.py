@@ -220,7 +220,7 @@ def resolve(
     fields = {field.name: field for field in rows.describe(kind)}
     for name in chosen:
         if name not in fields:
-            raise UsageError(f"unknown setting {name!r}; {nearest(name, list(fields))}")
+            raise UsageError(f"unknown setting {name!r}; {unknown(name, list(fields))}")
     try:
         return kind(**{name: rows.convert(value, fields[name].type) for name, value in chosen.items()})
     except RecordError as error:
@@ -254,8 +254,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML ({error}); write lines such as learning_rate = 2e-5") from error
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Suggest the nearest known name, or list all."""
+#: What is said on the command line only, because it is no setting.
+FLAGS_ONLY = (
+    *("method", "train", "dev", "out", "backbone", "config", "resume", "device", "format", "columns", "encoding"),
+    *("corpus", "hours", "field", "workers", "compile", "layers", "width", "heads", "intermediate", "vocab_size"),
+)
+
+
+def unknown(name: str, known: list[str]) -> str:
+    """Say what is to be done about an unknown name: where it belongs, the nearest known one, or all."""
+    if name in FLAGS_ONLY:
+        return f"a file holds settings only, so give {flag(name)} on the command line"
     close = difflib.get_close_matches(name, known, 1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nlptasks.backbone.batch import is_out_of_memory
 from nlptasks.errors import UsageError
 from nlptasks.inference.predictor import ahead
 from nlptasks.task import Task, Work
@@ -49,6 +50,8 @@ class Updates(Protocol):
     """Updates of the whole run."""
     per_epoch: float
     """Updates in which everything is seen once."""
+    too_large: str
+    """What is said, with a remedy, where a pass does not fit into memory."""
 
     def work(self, start: int) -> Iterator[list[Any]]:
         """Give the passes of each update from `start` on: `Work`, or what has its `tokens` and its `to`."""
@@ -65,6 +68,8 @@ class Shuffled:
         self.passes = min(settings.accumulation, len(rows) // self.pass_size)
         self.per_epoch = len(rows) // (self.pass_size * self.passes)
         self.steps = math.ceil(settings.epochs * self.per_epoch) if settings.steps is None else settings.steps
+        found = f"a pass of {self.pass_size} rows does not fit into memory"
+        self.too_large = f"{found}; lower --batch-size and raise --accumulation"
 
     def order(self, epoch: int) -> list[int]:
         """Shuffle the rows' numbers for an epoch, the same each time for one seed."""
@@ -207,7 +212,7 @@ def fit(
         Progress at every report and every score.
 
     Raises:
-        UsageError: the loss is no longer a number.
+        UsageError: the loss is no longer a number, or a pass does not fit into memory.
     """
     every = every or max(1, run.steps // 100)
     meter = Meter(run)
@@ -221,9 +226,24 @@ def fit(
             if run.is_over:
                 return
             passes = next(updates)
-            with held_back():
+            with held_back(), within_memory(run):
                 run.loss = update(run, passes, dtype)
                 meter.add(run.loss, sum(work.tokens for work in passes))
+
+
+@contextmanager
+def within_memory(run: Run) -> Iterator[None]:
+    """Turn running out of memory into the user's mistake.
+
+    Raises:
+        UsageError: memory ran out.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UsageError(run.updates.too_large) from error
 
 
 def update(run: Run, passes: Sequence[Work], dtype: torch.dtype) -> float:

@@ -1,5 +1,6 @@
 """Hub names without a network: the cache that the hub's own library fills, and checkpoints that are pickles."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -115,8 +116,45 @@ def test_a_local_folder_asks_neither_the_hub_nor_transformers(tiny_folder: Path)
     assert (done.stderr.strip(), done.returncode) == ("", 1)
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_hub_that_is_not_there_is_asked_once_and_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    def connect(api: object, name: str, **options: float) -> None:
+        asked.append(name)
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 8s")
+        raise RuntimeError("no such host")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", connect)
+    with pytest.raises(ModelError, match="the hub cannot be reached"):
+        hub.fetch(NAME)
+    assert asked == [NAME]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_hub_that_answers_is_asked_for_the_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: bool
+) -> None:
+    def connect(api: object, name: str, **options: float) -> None:
+        if not found:
+            response: Any = SimpleNamespace(headers={}, request=None)
+            raise RepositoryNotFoundError("404", response=response)
+
+    def fetch(name: str, file: str, local_files_only: bool) -> str:
+        assert not local_files_only
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", connect)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
+    assert hub.fetch(NAME) == tmp_path
+
+
 def refusing(error: Exception, *files: str) -> Any:  # noqa: ANN401 - takes the place of a function of the hub's library
-    def fetch(name: str, file: str) -> str:
+    def fetch(name: str, file: str, local_files_only: bool) -> str:
         if not files or file in files:
             raise error
         return f"/nowhere/{name}/{file}"

@@ -193,8 +193,24 @@ def test_a_file_instead_of_a_folder(tiny_folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./model", "../model", "a/b/c", "~/no such model"])
 def test_a_path_that_does_not_exist(name: str) -> None:
-    with pytest.raises(ModelError, match=r"no such folder, and not a name on the hub .* or leave the option out"):
+    with pytest.raises(ModelError, match=r"no such folder, and not taken for a name on the hub .* the option out"):
         weights.load(name)
+
+
+def test_what_lies_in_a_folder_that_is_there_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="runs/typo: no such folder, and not taken for a name on the hub"):
+        weights.load("runs/typo")
+
+
+def test_the_embedded_model_has_a_name_that_no_folder_takes(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "embedded")
+    monkeypatch.chdir(tmp_path)
+    assert weights.locate("embedded") == weights.DEFAULT
+    assert weights.locate("./embedded") == Path("embedded")
 
 
 def test_no_weights(copied: Path) -> None:

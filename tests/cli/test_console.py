@@ -1,7 +1,9 @@
+import dataclasses
 import io
 import logging
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,7 +72,32 @@ def test_training_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> 
 def test_training_gives_a_line_for_each_score_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
     console.show_training(iter([progress(1), progress(2, 0.75), progress(4)]), "spearman")
     expected = "nlpk: step 2/4  loss 0.5000  1,234 tokens/s  spearman 0.7500 (best)\n"
-    assert capsys.readouterr().err == expected
+    assert capsys.readouterr().err == expected + "nlpk: step 4/4  loss 0.5000  1,234 tokens/s\n"
+
+
+def test_training_without_scores_gives_a_line_now_and_then_and_one_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0, 10, 31, 32, 40, 50])  # at the start, at each report, and when a line was shown
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert console.show_training(map(progress, (1, 2, 3, 4)), "spearman") == progress(4)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[2] for line in lines] == ["2/4", "4/4"]
+
+
+def test_a_run_without_anything_to_say_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.show_training(iter([]), "spearman") is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_speed_is_shown_only_where_something_was_done() -> None:
+    resumed = dataclasses.replace(progress(2, 0.75), tokens_per_second=0.0)
+    assert console.training_line(resumed, "spearman") == "step 2/4  loss 0.5000  spearman 0.7500 (best)"
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 texts"), (1, "1 text"), (1234, "1,234 texts")])
+def test_a_number_has_its_noun(number: int, said: str) -> None:
+    assert console.counted(number, "text") == said
 
 
 @pytest.mark.parametrize("arguments", [["tasks"], ["no-such-command"]])

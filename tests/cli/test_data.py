@@ -89,3 +89,23 @@ def test_unknown_names_are_refused(nlpk: Nlpk, line: str, said: str) -> None:
     result = nlpk(*line.split())
     assert result.status == 2
     assert said in result.complaint
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "said"),
+    [
+        ("cosent", "甲\t乙\t1\n丙\t丁\t1\n", "stdin: all scores are equal"),
+        ("supervised-simcse", "甲\t乙\t1\n丙\t丁\t0\n", "stdin: every negative is a number, such as 1"),
+    ],
+)
+def test_check_tells_what_all_records_lack_together(nlpk: Nlpk, method: str, given: str, said: str) -> None:
+    result = nlpk("data", "check", "similarity", "-", "--method", method, stdin=given)
+    assert result.status == 1
+    assert said in result.complaint
+    assert (result.lines[0]["records"], result.lines[0]["bad"]) == (2, 0)
+
+
+def test_check_counts_beyond_what_it_must_compare(nlpk: Nlpk) -> None:
+    given = "甲\t乙\t1\n丙\t丁\t0\n戊\n己\t庚\t1\n"
+    result = nlpk("data", "check", "similarity", "-", "--method", "cosent", stdin=given)
+    assert (result.lines[0]["records"], result.lines[0]["bad"]) == (3, 1)

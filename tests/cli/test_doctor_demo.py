@@ -1,4 +1,6 @@
 import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,27 @@ def test_doctor_notices_damage(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch, tmp_
     result = nlpk("doctor")
     assert result.status == 1
     assert "config.json: damaged" in result.out.decode()
+
+
+def test_doctor_looks_at_the_chosen_models(
+    nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_folder: Path
+) -> None:
+    monkeypatch.setenv("NLPK_HOME", str(tmp_path / "home"))
+    model = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+    about = {"format": 1, "nlpk": "0", "task": "similarity", "method": "simcse", "settings": {}}
+    (model / "nlpk.json").write_text(json.dumps(about))
+    assert nlpk("models", "use", "similarity", model).status == 0
+    assert "chosen models\twhole" in nlpk("doctor").out.decode()
+    content = (model / weights.WEIGHTS).read_bytes()
+    (model / weights.WEIGHTS).write_bytes(content[:-1])
+    for said in ("model.safetensors: damaged", "chosen for similarity, but gone", "models.json: damaged"):
+        result = nlpk("doctor")
+        assert result.status == 1
+        assert said in result.out.decode()
+        if model.is_dir():
+            shutil.rmtree(model)
+        else:
+            (tmp_path / "home" / "models.json").write_text("{")
 
 
 def test_demo_shows_every_task(nlpk: Nlpk) -> None:

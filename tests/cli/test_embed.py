@@ -101,6 +101,38 @@ def test_store_dims_and_no_normalize(nlpk: Nlpk, tmp_path: Path) -> None:
     assert np.allclose(raw / np.linalg.norm(raw), vectors(nlpk("embed", stdin="甲\n")), atol=1e-2)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("id,title\n1,你好\n", "t.csv:1: found the columns id, title, expected titel; name one of them with --field"),
+        ("a,b,score\n你好,您好,3\n", "t.csv:1: found the columns a, b, score, expected titel"),
+    ],
+)
+def test_a_field_that_a_table_lacks_is_refused(
+    nlpk: Nlpk, given: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text(given, encoding="utf-8")
+    result = nlpk("embed", "t.csv", "--field", "titel")
+    assert (result.status, result.out) == (2, b"")
+    assert said in result.complaint
+    default = nlpk("embed", "t.csv")
+    assert default.status == 2
+    assert "expected text; name the text's with --field" in default.complaint
+
+
+def test_other_names_of_the_text_are_understood(nlpk: Nlpk, tmp_path: Path) -> None:
+    assert nlpk("embed", "--format", "csv", stdin="id,sentence\n1,你好\n").lines[0]["sentence"] == "你好"
+    given = '{"sentence": "你好", "id": 1}\n'
+    assert list(nlpk("embed", stdin=given).lines[0]) == ["vector", "sentence", "id"]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert nlpk("embed", "--out", tmp_path / "x.parquet", stdin=given).status == 0
+    row = parquet.read_table(tmp_path / "x.parquet").to_pylist()[0]
+    assert (row["text"], json.loads(row["fields"])) == ("你好", {"id": 1})
+    other = nlpk("embed", stdin='{"sentence1": "你好"}\n')
+    assert "found sentence1; name the field with --field" in other.lines[0]["error"]
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstandard.compress])
 def test_compressed_input_is_read(nlpk: Nlpk, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "packed"
@@ -142,7 +174,7 @@ def test_a_line_of_10_mb_is_cut_and_said(nlpk: Nlpk) -> None:
     result = nlpk("embed", stdin="长" * 3_500_000 + "\n短\n")
     assert result.status == 0
     assert len(result.lines[0]["text"]) == 3_500_000
-    assert "1 texts were longer than" in result.err
+    assert "1 text was longer than" in result.err
 
 
 # Output

@@ -47,4 +47,4 @@ def test_a_whitening_of_another_pooling_is_refused(nlpk: Nlpk, sentences: Path, 
     nlpk("embed", sentences, "--whiten", "--save-whitening", kept)
     result = nlpk("embed", sentences, "--whitening", kept, "--pooling", "cls")
     assert result.status == 2
-    assert "was fitted for model" in result.complaint
+    assert "was fitted for pooling last-avg" in result.complaint

@@ -53,6 +53,15 @@ def test_a_file_without_references_is_refused(nlpk: Nlpk) -> None:
     assert "no labelled record; expected the fields a, b, score" in result.err
 
 
+def test_a_score_that_is_not_defined_is_null_and_said_to_be(nlpk: Nlpk) -> None:
+    for given in ("甲\t乙\t1\n", "甲\t乙\t1\n丙\t丁\t1\n"):
+        result = nlpk("eval", "similarity", "-", "--json", stdin=given)
+        assert (result.status, result.lines[0]["scores"]) == (0, {"spearman": None, "pearson": None})
+        assert result.complaint == "-: no spearman and no pearson; needs two records with different scores and answers"
+    table = nlpk("eval", "similarity", "-", stdin="甲\t乙\t1\n").out.decode()
+    assert "nan" not in table
+
+
 def test_predictions_of_nlpk_score_as_its_model_does(nlpk: Nlpk, labelled: Path, tmp_path: Path) -> None:
     labelled.write_text("甲\n" + labelled.read_text("utf-8"), encoding="utf-8")  # a bad record shifts nothing
     predicted = tmp_path / "predicted.jsonl"

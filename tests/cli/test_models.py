@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 
 from nlptasks.backbone import weights
 
@@ -44,8 +45,21 @@ def test_the_model_in_use_answers(nlpk: Nlpk, model: Path) -> None:
     assert ["similarity", "simcse", "chosen, answers", str(model)] in [
         line.split("\t") for line in nlpk("models", "list").out.decode().splitlines()
     ]
-    shutil.rmtree(model)
-    assert "chosen for similarity, but gone" in nlpk("embed", stdin="甲\n").complaint
+    kept = model.rename(model.with_name("elsewhere"))
+    for command in (["embed"], ["predict", "similarity"]):
+        result = nlpk(*command, stdin="甲\t乙\n")
+        assert result.status == 2
+        assert f"{model}: chosen for similarity, but gone; put it back, or go back" in result.complaint
+        assert result.complaint.endswith("nlpk models use similarity embedded")
+    assert nlpk("embed", "--model", "embedded", stdin="甲乙\n").lines == before
+    assert nlpk("models", "use", "similarity", "embedded").complaint == (
+        "similarity is now answered by the model in the package"
+    )
+    assert nlpk("embed", stdin="甲乙\n").lines == before
+    assert ["backbone", "", "embedded, answers similarity", str(weights.DEFAULT)] in [
+        line.split("\t") for line in nlpk("models", "list").out.decode().splitlines()
+    ]
+    assert kept.is_dir()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +122,7 @@ def test_list_names_every_model_and_which_one_answers(nlpk: Nlpk, model: Path, t
     assert [line for line in lines if "embedded" not in line[2]] == [
         ["similarity", "simcse", "chosen, answers", str(model)],
         ["similarity", "simcse", "run", str(run)],
-        ["?", "damaged", "run", str(damaged)],
+        ["?", "?", "run, damaged", str(damaged)],
     ]
     assert lines[-1] == ["backbone", "", "embedded", str(weights.DEFAULT)]
 
@@ -176,6 +190,24 @@ def test_export_refuses_what_it_cannot_write(nlpk: Nlpk, model: Path, tmp_path: 
     assert "a model of task qa; expected similarity" in nlpk("models", "export", model, *form, "--out", out).complaint
     assert not out.exists()
     assert [path.name for path in taken.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("command", ["export", "convert"])
+def test_a_full_disk_under_a_new_folder_is_one_line(
+    nlpk: Nlpk, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("nlptasks.backbone.weights.save_file", full)
+    monkeypatch.setattr("nlptasks.backbone.hub.convert", full)
+    out = tmp_path / "new" / "out"
+    options = ("--to", "sentence-transformers") if command == "export" else ()
+    result = nlpk("models", command, model, *options, "--out", out)
+    assert result.status == 2
+    assert result.complaint.startswith(f"{out}: cannot be written (")
+    assert "No space left on device" in result.complaint
+    assert not [*tmp_path.glob("new/*")]
 
 
 def test_convert_gives_the_same_model_without_the_pickle(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:

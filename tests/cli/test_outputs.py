@@ -130,6 +130,55 @@ def test_a_sink_may_be_any_stream() -> None:
     assert list(lines[0]) == ["vector", "text"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["embed", "in.jsonl", "--out", "in.jsonl"],
+        ["embed", "in.jsonl", "--out", "link.jsonl"],
+        ["embed", "link.jsonl", "--out", "hard.jsonl"],
+        ["embed", "in.jsonl", "--whiten", "--save-whitening", "in.jsonl"],
+        ["predict", "similarity", "in.jsonl", "--out", "./in.jsonl"],
+        ["data", "convert", "similarity", "in.jsonl", "--to", "sentences", "--out", "link.jsonl"],
+        ["search", "query", "index", "--file", "in.jsonl", "--out", "in.jsonl"],
+    ],
+)
+def test_an_output_that_is_the_input_is_refused(
+    nlpk: Nlpk, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text("")
+    Path("link.jsonl").symlink_to("in.jsonl")
+    Path("hard.jsonl").hardlink_to("in.jsonl")
+    result = nlpk(*command)
+    assert (result.status, result.out) == (2, b"")
+    assert result.complaint.endswith(f" {Path(command[-1])}: this is the input; choose another name")
+    assert result.complaint.startswith("--")
+
+
+def test_an_output_that_stdin_comes_from_is_refused(spawn: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text("甲\n", encoding="utf-8")
+    with path.open() as given, spawn("embed", "--out", path, stdin=given) as process:
+        assert b"this is the input" in process.communicate()[1]
+        assert process.returncode == 2
+    assert path.read_text("utf-8") == "甲\n"
+
+
+@pytest.mark.parametrize("name", ["s.npz", "s.csv", "s.tsv", "S.TXT"])
+def test_an_ending_that_promises_another_format_is_refused(nlpk: Nlpk, name: str) -> None:
+    result = nlpk("embed", "--out", name, stdin="甲\n")
+    assert result.status == 2
+    ending = "." + name.lower().split(".")[1]
+    known = ".jsonl, .ndjson, .json, .npy or .parquet, or no ending"
+    assert result.complaint == f"--out {name}: {ending} is no format of the output; expected {known}"
+
+
+def test_a_whitening_that_could_not_be_written_is_known_before_the_input_is_read(nlpk: Nlpk, tmp_path: Path) -> None:
+    result = nlpk("embed", "no-such-file", "--whiten", "--save-whitening", tmp_path / "no" / "w.st")
+    assert result.status == 2
+    assert "w.st: there is no folder" in result.complaint
+
+
 def test_every_file_gets_the_usual_permissions(nlpk: Nlpk, sentences: Path, tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:

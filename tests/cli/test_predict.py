@@ -68,11 +68,65 @@ def test_a_missing_column_is_named(nlpk: Nlpk) -> None:
     assert "field 'b' is missing; found a, c" in result.lines[0]["error"]
 
 
-def test_a_value_that_is_no_text_fails_alone(nlpk: Nlpk) -> None:
-    result = nlpk("predict", "similarity", "--a", "\udc80", "--b", "乙")
+@pytest.mark.parametrize(("value", "said"), [("\udc80", "found half a character"), ("", "expected text that is not")])
+def test_a_record_by_its_options_that_is_bad_is_the_users_mistake(nlpk: Nlpk, value: str, said: str) -> None:
+    result = nlpk("predict", "similarity", "--a", value, "--b", "乙")
+    assert (result.status, result.out) == (2, b"")
+    assert result.complaint.startswith("options: field 'a': ")
+    assert said in result.complaint
+
+
+def test_a_part_of_a_record_and_an_empty_stream_are_a_usage_error(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", "--a", "我", stdin="")
+    assert (result.status, result.complaint) == (
+        2,
+        "no --b; give it too, or name a FILE whose records have the field",
+    )
+
+
+def test_a_line_of_text_is_the_field_that_no_option_gives(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "s.txt"
+    path.write_text("甲\n乙\n", encoding="utf-8")
+    result = nlpk("predict", "similarity", path, "--a", "甲")
+    assert (result.status, result.err) == (0, "")
+    assert [list(line) for line in result.lines] == [["b", "prediction"]] * 2
+    assert cosines(result)[0] == pytest.approx(1, abs=1e-2)
+
+
+def test_an_option_that_no_record_needs_is_mentioned(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "s.txt"
+    path.write_text("甲\n乙\n", encoding="utf-8")
+    result = nlpk("predict", "similarity", path, "--a", "丙", "--b", "丁")
+    assert (result.status, list(result.lines[0])) == (0, ["a", "prediction"])
+    assert result.complaint == "--a: not used, every record has a value of its own there"
+
+
+def test_a_reference_that_cannot_be_read_is_not_needed_to_predict(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", stdin="怎么退款\t如何退货\t售后\n甲\t乙\t物流\n")
+    assert result.status == 0
+    assert result.lines[0] | {"prediction": 0} == {"a": "怎么退款", "b": "如何退货", "score": "售后", "prediction": 0}
+    assert "stdin:1: field 'score': found \"售后\", expected" in result.complaint
+    assert "--columns" in result.complaint
+
+
+def test_columns_beyond_the_known_ones_want_names(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", stdin="7\t甲\t乙\t1\n")
     assert result.status == 1
-    assert "error" in result.lines[0]
-    assert nlpk("predict", "similarity", "--a", "", "--b", "乙").status == 1
+    assert "name the columns with --columns" in result.lines[0]["error"]
+    assert nlpk("predict", "similarity", "--columns", "id,a,b,label", stdin="7\t甲\t乙\t1\n").status == 0
+
+
+def test_a_header_of_other_fields_is_refused(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "q.csv"
+    path.write_text("question,answer\n怎么退款,如何退货\n", encoding="utf-8")
+    result = nlpk("predict", "similarity", path)
+    assert (result.status, result.out) == (2, b"")
+    assert result.complaint.startswith(f"{path}:1: found the columns question, answer, expected a, b, score; rename")
+
+
+def test_a_header_of_other_names_for_the_fields_is_one(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", stdin="sentence1\tsentence2\n甲\t乙\n")
+    assert [list(line) for line in result.lines] == [["sentence1", "sentence2", "prediction"]]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +136,8 @@ def test_a_value_that_is_no_text_fails_alone(nlpk: Nlpk) -> None:
         (("--a", "@gbk.txt", "--b", "x"), "gbk.txt: not UTF-8 text"),
         (("--a", "-", "--b", "-"), "- stands twice"),
         (("-", "--a", "-"), "- stands twice"),
-        (("--out", "x.npy"), "--out x.npy: the output is JSON lines"),
+        (("--out", "x.npy"), "--out x.npy: .npy is no format of the output; expected .jsonl, .ndjson or .json, or no"),
+        (("--out", "x.txt"), "--out x.txt: .txt is no format of the output"),
         (("--as", ""), "--as : a field with a meaning"),
         (("--method", "cosent"), "no model of method cosent; make one: nlpk train similarity --method cosent"),
         (("--method", "magic"), "invalid value for '--method': 'magic' is not one of 'simcse'"),

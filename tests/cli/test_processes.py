@@ -1,9 +1,13 @@
 """Signals, pipes and full disks, with nlpk in a process of its own."""
 
+import importlib
 import json
+import os
 import resource
 import signal
 import subprocess
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +44,31 @@ def test_an_interrupt_leaves_whole_lines_in_the_pipe(spawn: Spawn, tmp_path: Pat
         assert process.wait() == 130
     assert 1 < len(lines) < 1_500
     assert [json.loads(line)["text"] for line in lines] == [f"第{number}句" for number in range(len(lines))]
+
+
+def test_an_interrupt_while_everything_is_being_imported_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        """A module that Ctrl-C reaches while it is imported."""
+
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    entry = importlib.import_module("nlpk.__main__")
+    monkeypatch.setitem(sys.modules, "nlpk.app", Interrupted())
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(SystemExit, match="130"):
+        entry.main()
+    assert capsys.readouterr().err == "nlpk: interrupted\n"
+
+
+def test_the_command_starts_where_interrupts_are_minded() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"nlpk": "nlpk.__main__:main"}
 
 
 @pytest.mark.parametrize("options", [(), ("--whiten",)])

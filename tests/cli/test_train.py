@@ -45,7 +45,7 @@ def test_bad_rows_are_counted_and_named_before_the_first_step(nlpk: Nlpk, pairs:
     result = nlpk("train", "similarity", "--method", "cosent", *options)
     lines = result.err.splitlines()
     assert result.status == 0
-    rows = next(number for number, line in enumerate(lines) if "40 rows, 1 updates" in line)
+    rows = next(number for number, line in enumerate(lines) if "40 rows, 1 update," in line)
     before = "\n".join(lines[:rows])
     assert "3 records" in before
     assert all(f"pairs.tsv:{number}" in before for number in (1, 42, 43))
@@ -59,6 +59,10 @@ def test_bad_rows_are_counted_and_named_before_the_first_step(nlpk: Nlpk, pairs:
         (("--train", "one.tsv", "--method", "cosent"), "one.tsv: none of 1 records can be used"),
         (("--config", "no-such.toml"), "no-such.toml: cannot be read"),
         (("--config", "bad.toml"), "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
+        (("--config", "flags.toml"), "unknown setting 'method'; a file holds settings only, so give --method on"),
+        (("--train", "scored.tsv", "--method", "supervised-simcse"), "every negative is a number, such as 1, which"),
+        (("--train", "scored.tsv", "--method", "cosent"), "all scores are equal; cosent learns from their order"),
+        (("--backbone", "runs/typo"), "runs/typo: no such folder"),
         (("--resume", "no-such"), "no-such: no state to resume from"),
         (("--resume", "no-such", "--steps", "3"), "--resume goes on with the run's own settings; leave out --steps"),
         (("--backbone", "./no-such"), "./no-such: no such folder"),
@@ -79,6 +83,9 @@ def test_what_cannot_be_trained_is_refused(
     Path("empty.tsv").touch()
     Path("one.tsv").write_text("甲\n", encoding="utf-8")
     Path("bad.toml").write_text("learning_rat = 1e-5\n")
+    Path("flags.toml").write_text('method = "cosent"\n')
+    Path("scored.tsv").write_text("甲\t乙\t1\n丙\t丁\t1\n", encoding="utf-8")
+    Path("runs").mkdir()
     result = nlpk("train", "similarity", *options)
     assert (result.status, result.out) == (2, b"")
     assert said in result.err.splitlines()[-1]

@@ -246,3 +246,11 @@ def test_a_slow_stream_does_not_hold_its_records_back(monkeypatch: pytest.Monkey
 
 def test_full_windows_do_not_wait() -> None:
     assert list(windows(range(10), 4, patience=PATIENT)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize(("tokens", "longest"), [(10, 256), (1000, 1000), (10**6, 8192)])
+def test_a_window_has_as_many_rows_as_a_pass_has_tokens(tokens: int, longest: int) -> None:
+    items = ["x"] * 9000
+    sizes = [len(window) for window in stream(items, parse, Counter(), Budget(tokens), patience=PATIENT)]
+    assert sum(sizes) == 9000
+    assert max(sizes) == longest

@@ -103,7 +103,8 @@ def test_static_masks_stay_about_the_same_and_dynamic_ones_do_not(corpus: Corpus
 
 
 def test_what_is_less_than_an_update_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(InputError, match=r"tokens are less than an update of \d+ rows of 16; lower --batch-tokens"):
+    assert lessons(corpus, accumulation=2).too_large.startswith("a pass of 48 tokens does not fit into memory; raise")
+    with pytest.raises(InputError, match=r"^corpus\.txt: \d+ tokens are less than an update of \d+ rows of 16; lower"):
         lessons(corpus, batch_tokens=10**6)
     with pytest.raises(UsageError, match="--batch-tokens 96: 3 rows of 32 for 4 passes; expected a row for each"):
         lessons(corpus, accumulation=2, processes=2)

@@ -44,6 +44,17 @@ def test_a_corpus_is_prepared_once(text_file: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("by_pairs")
+def test_corpora_that_nobody_asked_for_are_removed(text_file: Path) -> None:
+    folders = [prepare([Source(str(text_file))], size).folder for size in (301, 302, 303)]
+    for folder in folders:
+        os.utime(folder / module.ABOUT, (0, 0))
+    prepare([Source(str(text_file))], 302)  # used again
+    assert [folder.is_dir() for folder in folders] == [True, True, True]
+    made = prepare([Source(str(text_file))], 304).folder
+    assert [folder.is_dir() for folder in (*folders, made)] == [False, True, False, True]
+
+
+@pytest.mark.usefixtures("by_pairs")
 def test_a_tokenizer_may_be_given(text_file: Path, tmp_path: Path) -> None:
     text = weights.load().text
     made = prepare([Source(str(text_file))], text, out=tmp_path / "c")

@@ -58,5 +58,7 @@ def test_heads_are_64_wide_by_default() -> None:
     assert Shape(width=32).number_of_heads == 1
     with pytest.raises(UsageError, match="--width 100: 3 heads do not divide it"):
         Shape(width=100, heads=3)
+    with pytest.raises(UsageError, match="--width 65: a head would be 65 wide, which is no multiple of 8 and"):
+        Shape(width=65)
     with pytest.raises(UsageError, match="--layers 0: expected 1 or more"):
         Shape(layers=0)

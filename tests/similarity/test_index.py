@@ -581,11 +581,13 @@ def test_a_width_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
-    complaint = r"built with model abc \(models/tiny\), not with xyz; give that model, or build the index again"
+    complaint = "built with the model models/tiny, and that one has changed since, or another was given; give the model"
     index = build(tmp_path / "index", random_vectors(2))
     index.check("abc")
     with pytest.raises(ModelError, match=complaint):
         index.check("xyz")
+    with pytest.raises(ModelError, match="built with the model models/tiny, and other is another; give the model"):
+        index.check("xyz", "other")
     with Index.extend(tmp_path / "index") as writer:
         writer.check("abc")
         with pytest.raises(ModelError, match=complaint):

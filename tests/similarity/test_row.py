@@ -6,7 +6,7 @@ import re
 import pytest
 
 from nlptasks.errors import UsageError
-from nlptasks.similarity.row import Embedding, Options, Settings
+from nlptasks.similarity.row import Embedding, Options, Settings, flaw
 
 OUT_OF_RANGE = [
     *[(name, value, "more than 0") for name in ("temperature", "scale") for value in (0, -1, math.inf, math.nan)],
@@ -55,3 +55,37 @@ def test_a_limit_without_room_for_text_is_refused() -> None:
 def test_vectors_out_of_range_are_refused(name: str, value: float, expected: str) -> None:
     with pytest.raises(UsageError, match=f"^--{name.replace('_', '-')} {value:g}: expected {expected}$"):
         Embedding(**{name: value})  # type: ignore[arg-type]
+
+
+def pairs(*scores: float) -> list[dict[str, object]]:
+    return [{"a": "甲", "b": "乙", "score": score} for score in scores]
+
+
+def triplets(*negatives: str | None) -> list[dict[str, object]]:
+    return [{"text": "甲", "positive": "乙", "negative": negative} for negative in negatives]
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "said"),
+    [
+        ("cosent", pairs(1, 1, 1), "all scores are equal; cosent learns from their order"),
+        ("cosent", pairs(1), "all scores are equal"),
+        ("supervised-simcse", triplets("1", None, "0.5"), "every negative is a number, such as 1, .* --method cosent"),
+    ],
+)
+def test_rows_that_teach_nothing_together_are_told(method: str, rows: list[dict[str, object]], said: str) -> None:
+    assert re.match(said, str(flaw(method, rows)))
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        ("cosent", pairs(1, 1, 0)),
+        ("cosent", []),
+        ("supervised-simcse", triplets("1", "丙")),
+        ("supervised-simcse", triplets(None, None)),
+        ("simcse", [{"text": "甲"}]),
+    ],
+)
+def test_other_rows_are_fit(method: str, rows: list[dict[str, object]]) -> None:
+    assert flaw(method, rows) is None

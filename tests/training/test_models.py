@@ -89,7 +89,7 @@ def test_a_choice_that_is_gone_says_how_to_choose_again(make: Make) -> None:
     folder = make("model")
     models.use("similarity", folder)
     folder.rename(folder.with_name("moved"))
-    with pytest.raises(ModelError, match="model: chosen for similarity, but gone; choose another: nlpk models use"):
+    with pytest.raises(ModelError, match=r"but gone; put it back, or .*: nlpk models use similarity embedded$"):
         models.find("similarity")
 
 
@@ -106,16 +106,61 @@ def test_all_models_are_listed_with_where_they_come_from(make: Make) -> None:
     run, damaged = make("home/runs/similarity/monday"), make("home/runs/similarity/tuesday")
     (damaged / checkpoint.ABOUT).write_text("{", "utf-8")
     models.use("similarity", chosen)
-    found = {one.folder: (one.method, one.origin, one.chosen) for one in models.listed()}
+    found = {one.folder: (one.method, one.origin, one.answers, one.problem) for one in models.listed()}
     assert found == {
-        chosen: ("cosent", "chosen", True),
-        run: ("cosent", "run", False),
-        damaged: ("damaged", "run", False),
-        embedded: ("simcse", "embedded", False),
+        chosen: ("cosent", "chosen", True, ""),
+        run: ("cosent", "run", False, ""),
+        damaged: ("?", "run", False, "damaged"),
+        embedded: ("simcse", "embedded", False, ""),
     }
 
 
 def test_a_chosen_run_is_listed_once(make: Make) -> None:
     run = make("home/runs/similarity/monday")
     models.use("similarity", run)
-    assert [(one.folder, one.chosen) for one in models.listed()] == [(run, True)]
+    assert [(one.folder, one.answers) for one in models.listed()] == [(run, True)]
+
+
+def test_of_several_choices_the_latest_answers(make: Make) -> None:
+    simcse, cosent = make("a", "simcse"), make("b", "cosent")
+    models.use("similarity", simcse)
+    models.use("similarity", cosent)
+    assert {one.folder: one.answers for one in models.listed()} == {simcse: False, cosent: True}
+
+
+def test_where_nothing_is_chosen_the_embedded_model_answers(make: Make) -> None:
+    make("package/similarity/task.py")
+    assert models.is_alone("similarity")
+    embedded = make("package/similarity/embedded/cosent")
+    assert [(one.folder, one.answers) for one in models.listed()] == [(embedded, True)]
+    assert not models.is_alone("similarity")
+
+
+def test_a_choice_can_be_taken_back(make: Make) -> None:
+    embedded, chosen, other = make("package/similarity/embedded/cosent"), make("chosen"), make("other", "simcse")
+    for folder in (chosen, other):
+        models.use("similarity", folder)
+    assert folder_of("similarity", Path("embedded")) == embedded  # for once, past the choice
+    models.forget("similarity")
+    assert folder_of("similarity") == embedded
+    assert models.choices() == {}
+
+
+@pytest.mark.parametrize("name", [weights.WEIGHTS, "config.json", "tokenizer.json"])
+def test_a_damaged_model_cannot_be_chosen(make: Make, name: str) -> None:
+    folder = make("model")
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=name):
+        models.use("similarity", folder)
+    assert models.choices() == {}
+
+
+def test_chosen_models_that_became_unusable_are_marked(make: Make) -> None:
+    cut, gone = make("cut"), make("gone", "simcse")
+    for folder in (cut, gone):
+        models.use("similarity", folder)
+    (cut / weights.WEIGHTS).write_bytes((cut / weights.WEIGHTS).read_bytes()[:-1])
+    gone.rename(gone.with_name("elsewhere"))
+    found = {one.folder: (one.method, one.answers, one.problem) for one in models.listed()}
+    assert found == {cut: ("cosent", False, "damaged"), gone: ("?", False, "gone")}

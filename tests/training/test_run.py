@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from nlptasks.backbone import weights
 from nlptasks.errors import InputError, ModelError, UsageError
@@ -346,6 +347,34 @@ def test_one_row_is_too_few_to_learn_from(plan: MakePlan, tmp_path: Path) -> Non
     (tmp_path / "one.tsv").write_text("a\tb\tscore\n今\t天\t3\n")
     with pytest.raises(InputError, match=r"one\.tsv: one row; expected 2 or more to learn from"):
         Training(plan(train=[tmp_path / "one.tsv"]), tmp_path / "out")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), SafetensorError("No space left")])
+def test_a_full_disk_leaves_no_folder_that_cannot_be_gone_on_with(
+    plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nlptasks.training.run.save_file", full)
+        with pytest.raises(type(error), match="No space left"):
+            list(Training(plan(dev=None, steps=2), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    training = iter(Training(plan(steps=4, evaluate_every=2), tmp_path / "out"))
+    next(step for step in training if step.scores is not None)
+    with monkeypatch.context() as patch:
+        patch.setattr("nlptasks.training.run.save_file", full)
+        with pytest.raises(type(error), match="No space left"):
+            list(training)
+    assert (tmp_path / "out" / "last").is_dir()
+    assert not (tmp_path / "out" / "last.part").exists()
+
+
+def test_a_folder_that_could_not_be_made_is_refused_before_anything_is_read(plan: MakePlan, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"out: cannot be made or written, .*file is no folder"):
+        Training(plan(), tmp_path / "file" / "out")
 
 
 def test_a_run_stopped_before_its_first_update_leaves_nothing(plan: MakePlan, tmp_path: Path) -> None:

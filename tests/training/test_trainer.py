@@ -119,6 +119,29 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_spoilt(line_run: 
     assert all(torch.equal(before[name], tensor) for name, tensor in run.model.state_dict().items())
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("can't allocate memory")])
+def test_a_pass_that_does_not_fit_into_memory_names_the_way_out(line_run: Make, error: Exception) -> None:
+    run = line_run()
+
+    def fail(model: object, work: object) -> None:
+        raise error
+
+    run.task.loss = fail  # type: ignore[assignment, method-assign]
+    with pytest.raises(UsageError, match=r"a pass of 4 rows does not fit .*; lower --batch-size and raise --accumul"):
+        finish(run)
+
+
+def test_other_failures_of_a_pass_stay_what_they_are(line_run: Make) -> None:
+    run = line_run()
+
+    def fail(model: object, work: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    run.task.loss = fail  # type: ignore[assignment, method-assign]
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        finish(run)
+
+
 def test_the_best_score_is_noted(line_run: Make) -> None:
     run = line_run(epochs=2.0, evaluate_every=2)
     found = [progress for progress in finish(run, evaluate=scores(0.1, 0.3, 0.3, 0.2)) if progress.scores]
