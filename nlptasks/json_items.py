@@ -15,7 +15,7 @@ LIST = "data"
 #: How the first line of a document begins, and that of an object which has plain values before its list.
 OPENED = re.compile(r'\[\s*(\{|\]|$)|\{\s*("|$)')
 HEADED = re.compile(
-    r'\{\s*(?:"[^"\\]*"\s*:\s*(?:"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null)\s*,\s*)*"' + LIST + r'"\s*:\s*\['
+    r'\{\s*(?:"[^"\\]*+"\s*:\s*(?:"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*|true|false|null)\s*,\s*)*"' + LIST + r'"\s*:\s*\['
 )
 BLANK = re.compile(r"[ \t\r\n]*")
 
