@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # From the bottom up; "" is nlptasks/__init__.py. A folder not named is a task's, and above those stands nlpk.
-LAYERS = ("errors", "places", "json_items", "files", "rows", "backbone", "task", "", "writing", "inference", "training")
+LAYERS = ("errors", "places", "files", "rows", "backbone", "task", "", "writing", "inference", "training")
 TASKS, COMMANDS = len(LAYERS), len(LAYERS) + 1
 VAGUE = {"utils", "common", "core", "helpers"}
 

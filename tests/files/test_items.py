@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nlptasks.errors import InputError
-from nlptasks.json_items import Items, has_list, is_opened
+from nlptasks.files.items import Items, has_list, is_opened
 
 
 def items(document: str, size: int = 10_000) -> list[tuple[int, Any]]:
