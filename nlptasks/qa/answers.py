@@ -1,0 +1,274 @@
+"""Answers from passages: both methods, their votes, and what is told of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlptasks.backbone.batch import by_length, restored
+from nlptasks.qa.examples import AROUND, Encoder, Example
+from nlptasks.qa.layouts import Layout
+from nlptasks.qa.model import Loaded
+from nlptasks.qa.row import Row
+from nlptasks.writing import beam
+from nlptasks.writing.passages import Council, Runs, Table, Vote, tally
+
+#: Passages of one question whose memory is held at once, in budgets of a pass.
+HELD = 4
+#: Masks whose words are named at a time: most answers are shorter.
+NAMED = 8
+
+logger = logging.getLogger(__name__)
+#: Tokens of an answer and its votes.
+Text = tuple[list[int], list[Vote]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found for one question.
+
+    Attributes:
+        texts: tokens of each answer and its votes, the best first; no tokens where the passages hold none.
+        none: for each window the probability of no answer.
+    """
+
+    texts: list[Text]
+    none: list[float]
+
+
+class Answerer:
+    """Turns rows into answers: the task's worker."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Answer with a model."""
+        self.loaded = loaded
+        self.encoder = Encoder(loaded.text, loaded.limits)
+        self.layout = Layout(loaded.method, loaded.text, loaded.limits.answer)
+        self.end = loaded.text.special["end"]
+
+    def read(self, rows: Sequence[Row]) -> list[Example]:
+        """Encode rows."""
+        return self.encoder.read(rows)
+
+    def size(self, example: Example) -> int:
+        """Count the tokens of a question with all its passages."""
+        around = AROUND + len(example.question) + self.loaded.limits.answer
+        return sum(around + len(window.ids) for _, window in example.windows)
+
+    @torch.inference_mode()
+    def answer(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
+        """Answer questions, all in one pass."""
+        asked = [example for example in examples if example.windows]
+        find = self.write if self.layout.writes else self.fill
+        found = iter(find(asked) if asked else [])
+        return [self.prediction(one, next(found) if one.windows else Found([], [1.0])) for one in examples]
+
+    def report(self) -> None:
+        """Tell how many passages were read in windows."""
+        counts = self.encoder.counts
+        if counts["windowed"]:
+            logger.info("%(windowed)d of %(passages)d passages were read in overlapping windows", counts)
+
+    def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
+        """Lay out every window with its question."""
+        return [self.layout.prompt(one.question, window.ids) for one in examples for _, window in one.windows]
+
+    def table(self, examples: Sequence[Example]) -> Table:
+        """List the tokens that the windows offer."""
+        passages = [[window.ids for _, window in one.windows] for one in examples]
+        return Table.of(passages, self.end, self.loaded.writer.device)
+
+    # seq2seq
+
+    def write(self, examples: Sequence[Example]) -> list[Found]:
+        """Write answers token by token, the passages voting on each."""
+        options, writer = self.loaded.options, self.loaded.writer
+        if len(examples) == 1 and self.size(examples[0]) > HELD * self.loaded.budget.tokens:
+            return [self.write_of_many(examples[0])]
+        draft = writer.begin(self.prompts(examples))
+        council = Council(self.table(examples), self.end, extractive=options.mode == "extractive")
+        rule = beam.Rule(width=options.beam, limit=self.loaded.limits.answer)
+        texts = beam.search(draft, council, len(examples), rule)
+        none, found, first = council.none.tolist(), [], 0
+        for example, written in zip(examples, texts, strict=True):
+            last = first + len(example.windows)
+            local = [(text.ids, [shifted(vote, first) for vote in text.note]) for text in written]
+            found.append(Found(local, none[first:last]))
+            first = last
+        return found
+
+    def write_of_many(self, example: Example) -> Found:
+        """Write an answer from more windows than are held at once: those surest to have one come first."""
+        prompts = self.prompts([example])
+        none: list[float] = []
+        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
+            draft = self.loaded.writer.begin([prompts[place] for place in places])
+            none += draft.logits[:, 0].softmax(-1)[:, self.end].tolist()
+        held: list[int] = []
+        room = HELD * self.loaded.budget.tokens - self.loaded.limits.answer - AROUND
+        for place in sorted(range(len(prompts)), key=none.__getitem__):
+            room -= len(prompts[place]) + self.loaded.limits.answer
+            if held and room < 0:
+                break
+            held.append(place)
+        logger.info("%d of %d windows of a long text vote, those surest to have an answer", len(held), len(prompts))
+        held.sort()
+        found = self.write([Example(example.question, [example.windows[place] for place in held], example.texts)])[0]
+        texts = [(ids, [Vote(held[vote.prompt], vote.p, vote.first) for vote in votes]) for ids, votes in found.texts]
+        return Found(texts, none)
+
+    # mlm
+
+    def fill(self, examples: Sequence[Example]) -> list[Found]:
+        """Fill masks at once, each window by itself, and let the windows vote on whole answers."""
+        table, prompts = self.table(examples), self.prompts(examples)
+        votes: list[tuple[list[int], Vote]] = []
+        none: list[float] = []
+        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
+            hidden = self.masks([prompts[place] for place in places])
+            ids, means, firsts, empty = self.picked(hidden, table.rows(places[0], places[-1] + 1))
+            none += empty
+            votes += [
+                (text, Vote(place, p, first)) for place, text, p, first in zip(places, ids, means, firsts, strict=True)
+            ]
+        found, first = [], 0
+        for example in examples:
+            last = first + len(example.windows)
+            found.append(Found(elected(votes[first:last], first, example), none[first:last]))
+            first = last
+        return found
+
+    def masks(self, prompts: Sequence[list[int]]) -> Tensor:
+        """Read prompts in one pass, and give the hidden states of their masks: (P, answer, H)."""
+        groups, order = by_length(prompts)
+        states = self.loaded.writer.bert.read([group.to(self.loaded.writer.device) for group in groups])
+        return restored(torch.cat([state[:, 1 : 1 + self.layout.answer] for state in states]), order)
+
+    def picked(
+        self, hidden: Tensor, table: Table
+    ) -> tuple[list[list[int]], list[float], list[int | None], list[float]]:
+        """Pick each window's answer from left to right.
+
+        Args:
+            hidden: (P, answer, H).
+            table: of the same windows.
+
+        Returns:
+            For each window the tokens, the mean of their probabilities and that of the end, the first token's place
+            in the window, and the probability of no answer.
+        """
+        runs, rows, extractive = Runs(table), len(hidden), self.loaded.options.mode == "extractive"
+        offered, end = table.tokens[table.owner], 0 if extractive else self.end
+        is_open = torch.ones(rows, dtype=torch.bool, device=hidden.device)
+        sums, lengths = torch.zeros(rows, device=hidden.device), torch.full_like(table.owner, hidden.shape[1])
+        parents = torch.zeros(rows, 1, dtype=torch.long, device=hidden.device)
+        ids, none = [], sums
+        for place in range(hidden.shape[1]):
+            if place % NAMED == 0:
+                logits = self.loaded.writer.logits(hidden[:, place : place + NAMED])
+                chances = logits.softmax(-1)
+            here = chances[:, place % NAMED]
+            none = here[:, self.end] if place == 0 else none
+            if extractive:
+                here = here.gather(1, offered)
+                allowed = runs.allowed(here.shape[1])[:, 0]
+                allowed[:, 0] = True
+                here = here.masked_fill(~allowed, 0)
+            p, columns = here.max(1)
+            columns = columns.where(is_open, end)
+            sums += p * is_open
+            if extractive:
+                runs.follow(parents, columns.unsqueeze(1))
+            ids.append(offered.gather(1, columns.unsqueeze(1)).squeeze(1) if extractive else columns)
+            lengths = lengths.where(~(is_open & (columns == end)), place)
+            is_open &= columns != end
+            if not bool(is_open.any()):
+                break
+        counted = (lengths + 1).clamp_max(hidden.shape[1])
+        texts = [row[:length] for row, length in zip(torch.stack(ids, 1).tolist(), lengths.tolist(), strict=True)]
+        firsts = [runs.first(row, 0, len(text)) if extractive else None for row, text in enumerate(texts)]
+        return texts, (sums / counted).tolist(), firsts, none.tolist()
+
+    # What is told
+
+    def prediction(self, example: Example, found: Found) -> dict[str, Any]:
+        """Tell the best answer, and the candidates with their votes."""
+        no_answer = min(found.none)
+        told = [self.candidate(example, ids, votes) for ids, votes in found.texts if ids]
+        is_none = not found.texts or not found.texts[0][0]
+        top = {"answer": "", "score": no_answer, "passage": None, "start": None, "end": None} if is_none else told[0]
+        first = {name: top[name] for name in ("answer", "score", "passage", "start", "end")}
+        ranked = told[: not is_none] + sorted(told[not is_none :], key=lambda one: -one["score"])
+        return {**first, "no_answer": no_answer, "candidates": ranked[: self.loaded.options.top_k]}
+
+    def candidate(self, example: Example, ids: list[int], votes: Sequence[Vote]) -> dict[str, Any]:
+        """Tell an answer: as the surest of the passages that hold it writes it."""
+        by_passage = surest(votes, example)
+        standing = [vote for vote in votes if vote.first is not None]
+        best = max(standing or votes, key=lambda vote: vote.p)
+        passage, window = example.windows[best.prompt]
+        start = end = None
+        if best.first is None:
+            answer = self.loaded.text.decode(ids)
+        else:
+            start, end = window.characters(best.first, best.first + len(ids))
+            answer = example.texts[passage][start:end]
+        listed = [{"passage": number, "p": p} for number, p in by_passage.items()]
+        return {
+            "answer": answer,
+            "score": result(by_passage),
+            "passage": passage,
+            "start": start,
+            "end": end,
+            "votes": listed,
+        }
+
+
+def shifted(vote: Vote, first: int) -> Vote:
+    """Count a vote's prompt from the first one of its question."""
+    return Vote(vote.prompt - first, vote.p, vote.first)
+
+
+def surest(votes: Sequence[Vote], example: Example) -> dict[int, float]:
+    """Give what each passage says, by its number: of its windows that say the same the surest counts."""
+    found: dict[int, float] = {}
+    for vote in votes:
+        number = example.windows[vote.prompt][0]
+        found[number] = max(vote.p, found.get(number, 0.0))
+    return dict(sorted(found.items()))
+
+
+def result(by_passage: Mapping[int, float]) -> float:
+    """Give the result of a vote."""
+    return float(tally(torch.tensor(list(by_passage.values())), 0))
+
+
+def elected(
+    votes: Sequence[tuple[list[int], Vote]], first: int, example: Example
+) -> list[Text]:
+    """Put equal answers together, the one with the most votes first; windows without one do not vote."""
+    together: dict[tuple[int, ...], list[Vote]] = {}
+    for ids, vote in votes:
+        if ids:
+            together.setdefault(tuple(ids), []).append(shifted(vote, first))
+    ranked = sorted(together.items(), key=lambda item: -result(surest(item[1], example)))
+    return [(list(ids), said) for ids, said in ranked]
+
+
+def chunks(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Cut places, in their order, into runs of at most `most` tokens, each of one place at least."""
+    run: list[int] = []
+    total = 0
+    for place, size in enumerate(sizes):
+        if run and total + size > most:
+            yield run
+            run, total = [], 0
+        run.append(place)
+        total += size
+    if run:
+        yield run

@@ -1,0 +1,155 @@
+"""A model that writes, and the texts that it is at: prompts read once, then tokens for all branches of all prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from nlptasks.backbone import masks
+from nlptasks.backbone.batch import Batch, by_length, restored
+from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.linear import Linear
+from nlptasks.writing.shelf import Shelf
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An encoder with the head that names tokens, and how the two read and write."""
+
+    bert: Bert
+    head: TokenHead
+    decoder: Linear
+    segment: int = 1
+    """Segment of what is written: 1 behind a source (UniLM), 0 where there is only one text."""
+    causal: bool = False
+    """Read prompts from left to right, as a language model does, instead of both ways."""
+
+    @classmethod
+    def of(cls, bert: Bert, head: TokenHead, *, segment: int = 1, causal: bool = False, freeze: bool = False) -> Writer:
+        """Make a writer; the decoder shares the embeddings' weights.
+
+        Args:
+            bert: the encoder.
+            head: of the encoder's width.
+            segment: of what is written.
+            causal: read prompts from left to right.
+            freeze: lay the decoder's weights out for the processor.
+        """
+        weight = bert.tokens.weight.detach()
+        with torch.device("meta"):
+            decoder = Linear(weight.shape[1], weight.shape[0])
+        decoder.weight = nn.Parameter(weight, requires_grad=False)
+        decoder.bias = nn.Parameter(head.bias.detach().to(weight.dtype), requires_grad=False)
+        if freeze:
+            decoder.freeze()
+        return cls(bert, head, decoder, segment, causal)
+
+    @property
+    def device(self) -> torch.device:
+        """Tell where the model is."""
+        return self.bert.tokens.weight.device
+
+    @torch.inference_mode()
+    def begin(self, prompts: Sequence[Sequence[int]], condition: Tensor | None = None) -> Draft:
+        """Read prompts, in one pass.
+
+        Args:
+            prompts: the tokens of each, at least one.
+            condition: (P, C), or none.
+
+        Raises:
+            ValueError: there is no prompt, or one without a token.
+        """
+        if not prompts or not all(prompts):
+            raise ValueError("a prompt needs at least one token, such as the start")
+        device = self.device
+        groups, order = by_length(prompts)
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        ends = torch.tensor([len(group.ids) for group in groups]).cumsum(0).tolist()
+        places = [order[end - len(group.ids) : end] for group, end in zip(groups, ends, strict=True)]
+        shelf = Shelf(places, max(map(len, prompts)))
+        ordered = None if condition is None else condition[torch.tensor(order, device=device)]
+        states = self.bert.read([self.masked(group).to(device) for group in groups], shelf, ordered)
+        shelf.advance(shelf.longest)
+        last = restored(torch.cat([state[:, -1:] for state in states]), order)
+        return Draft(self, shelf, lengths, self.logits(last), condition)
+
+    def masked(self, group: Batch) -> Batch:
+        """Let prompts be read from left to right, where they are."""
+        if not self.causal:
+            return group
+        return replace(group, mask=masks.left_to_right(torch.ones_like(group.ids[:1], dtype=torch.bool)))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32."""
+        scores: Tensor = self.decoder(self.head(hidden))
+        return scores.float()
+
+
+class Draft:
+    """What is written for prompts so far, one branch or several for each."""
+
+    def __init__(
+        self, writer: Writer, shelf: Shelf, lengths: Tensor, logits: Tensor, condition: Tensor | None = None
+    ) -> None:
+        """Start behind the prompts.
+
+        Args:
+            writer: what reads and writes.
+            shelf: the prompts' memory.
+            lengths: (P,) int, tokens of the prompts.
+            logits: (P, 1, V) of the first token.
+            condition: (P, C), or none.
+        """
+        self.writer, self.shelf, self.lengths, self.condition = writer, shelf, lengths, condition
+        self.logits = logits
+        self.steps = 0
+        columns = torch.arange(shelf.longest, device=lengths.device)
+        self.prompt = columns < lengths.unsqueeze(1)  # (P, S) bool, which columns are a prompt's own
+        self.seen = self.prompt.new_zeros(len(lengths), 1, 0)  # (P, W, written) bool, which of them a branch is made of
+
+    @property
+    def room(self) -> int:
+        """Count the tokens that can be written before the positions end."""
+        return self.writer.bert.config.max_position_embeddings - int(self.lengths.max()) - self.steps
+
+    @torch.inference_mode()
+    def write(self, tokens: Tensor, parents: Tensor | None = None) -> None:
+        """Write one token more on each branch.
+
+        Args:
+            tokens: (P, W) int.
+            parents: (P, W) int, the branch that each goes on with; the one at its own place by default.
+        """
+        rows, width = tokens.shape
+        own = torch.eye(width, dtype=torch.bool, device=tokens.device).expand(rows, -1, -1)
+        if parents is not None:
+            self.seen = self.seen.gather(1, parents.unsqueeze(2).expand(-1, -1, self.seen.shape[2]))
+        self.seen = torch.cat([self.seen, own], 2)
+        positions = (self.lengths + self.steps).unsqueeze(1).expand(rows, width)
+        segments = torch.full_like(tokens, self.writer.segment) if self.writer.segment else None
+        batch = Batch(tokens, segments, self.mask(), positions)
+        hidden = self.writer.bert(batch, self.shelf, self.condition)
+        self.shelf.advance(width)
+        self.steps += 1
+        self.logits = self.writer.logits(hidden)
+
+    def mask(self) -> Tensor | None:
+        """Make the mask (P, 1, W, S) of the branches' next tokens; none where each sees all there is."""
+        if self.seen.shape[1] == 1 and self.shelf.longest == int(self.lengths.min()):
+            return None
+        rows, width, _ = self.seen.shape
+        return masks.additive(torch.cat([self.prompt.unsqueeze(1).expand(rows, width, -1), self.seen], 2))
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder prompts, (P',) int: finished ones leave."""
+        self.shelf.keep(rows)
+        self.lengths, self.prompt, self.seen, self.logits = (
+            part[rows] for part in (self.lengths, self.prompt, self.seen, self.logits)
+        )
+        if self.condition is not None:
+            self.condition = self.condition[rows]

@@ -1,0 +1,64 @@
+"""The plainest writer there can be: one text at a time, everything read again for every token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nlptasks.backbone import masks
+from nlptasks.backbone.batch import Batch
+from nlptasks.writing.draft import Writer
+
+
+def logits(writer: Writer, prompt: Sequence[int], written: Sequence[int]) -> Tensor:
+    """Score the next token: (V,)."""
+    ids = torch.tensor([[*prompt, *written]])
+    segments = torch.tensor([[0] * len(prompt) + [1] * len(written)])
+    kept = torch.ones_like(ids).bool()
+    mask = masks.left_to_right(kept) if writer.causal else masks.prefix(segments, kept)
+    with torch.inference_mode():
+        hidden = writer.bert(Batch(ids, segments if writer.segment else None, mask))[:, -1:]
+        return writer.logits(hidden)[0, 0]
+
+
+def beam(writer: Writer, prompt: Sequence[int], end: int, width: int, limit: int) -> list[int]:
+    """Search as bert4keras does, and give the best text."""
+    beams: list[tuple[float, list[int]]] = [(0.0, [])]
+    for _ in range(limit):
+        ways = []
+        for total, ids in beams:
+            found = logits(writer, prompt, ids).log_softmax(-1)
+            ways += [(total + float(p), [*ids, token]) for token, p in enumerate(found.tolist())]
+        beams = sorted(ways, key=lambda way: -way[0])[:width]
+        if beams[0][1][-1] == end:
+            return beams[0][1][:-1]
+        beams = [way for way in beams if way[1][-1] != end]
+        width = len(beams)
+    return beams[0][1]
+
+
+def council(
+    writer: Writer, prompts: Sequence[Sequence[int]], passages: Sequence[Sequence[int]], end: int, limit: int
+) -> list[int]:
+    """Answer greedily with several passages (kexue.fm/archives/7115)."""
+    answer: list[int] = []
+    voting = list(range(len(prompts)))
+    for step in range(limit):
+        chances = {k: logits(writer, prompts[k], answer).softmax(-1) for k in voting}
+        if step == 0:
+            voting = [k for k in voting if int(chances[k].argmax()) != end]
+        if not voting:
+            return []
+        allowed = {end}
+        for k in voting:
+            runs = [passages[k][at : at + step + 1] for at in range(len(passages[k]) - step)]
+            allowed |= {run[-1] for run in runs if list(run[:-1]) == answer}
+        p = torch.stack([chances[k] for k in voting])
+        vote = p.square().sum(0) / (p.sum(0) + 1)
+        best = max(sorted(allowed), key=lambda token: float(vote[token]))
+        if best == end:
+            return answer
+        answer.append(best)
+    return answer
