@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -41,7 +42,7 @@ def command_for(task: str) -> Callable[..., None]:
     key = typer.Option("--as", metavar="NAME", help="Key of the answer in the output.")
     parameters = [
         parameter("file", *get_args(FILE)),
-        *(record_flag(field, form.Row) for field in asked(form)),
+        *(record_flag(field, form) for field in asked(form)),
         *(flag(field, form.Options) for field in rows.describe(form.Options)),
         parameter("method", method | None, typer.Option(help="Ask a model of this method.", show_default=False)),
         parameter("name", str, key, "prediction"),
@@ -54,14 +55,23 @@ def command_for(task: str) -> Callable[..., None]:
     return signed(command, nlptasks.summary(task), parameters)
 
 
-def record_flag(field: rows.Field, group: type) -> Any:  # noqa: ANN401 - a parameter
-    """Turn a field of a row into an option that takes text, `@file` or `-`."""
-    return flag(rows.Field(field.name, str, None, field.help), group, " @FILE reads it from a file, - from stdin.")
+def record_flag(field: rows.Field, form: ModuleType) -> Any:  # noqa: ANN401 - a parameter
+    """Turn a field of a row into an option that takes text, `@file` or `-`, perhaps several times."""
+    several = field.name in several_of(form)
+    note = " @FILE reads it from a file, - from stdin." + " May be given several times." * several
+    return flag(rows.Field(field.name, list[str] if several else str, None, field.help), form.Row, note)
 
 
 def asked(form: ModuleType) -> list[rows.Field]:
-    """List the fields of a row that are asked with; references are not."""
-    return [field for field in rows.describe(form.Row) if field.name not in form.REFERENCES]
+    """List the fields of a row that are asked with; references are not, nor what another field's option fills."""
+    left_out = {*form.REFERENCES, *several_of(form).values()}
+    return [field for field in rows.describe(form.Row) if field.name not in left_out]
+
+
+def several_of(form: ModuleType) -> Mapping[str, str]:
+    """Give the fields whose options may stand several times, each with the field that its texts then fill."""
+    found: Mapping[str, str] = getattr(form, "SEVERAL", {})
+    return found
 
 
 def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
@@ -88,8 +98,11 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
             output.write(window)
             counter.add(len(window))
         if output.count - output.done > output.failures.count and unused:
-            flags = ", ".join(f"--{field}" for field in sorted(unused))
+            named = {several: field for field, several in several_of(form).items()}
+            flags = ", ".join(sorted(f"--{named.get(field, field)}" for field in unused))
             console.note(f"{flags}: not used, every record has a value of its own there")
+        if report := getattr(worker, "report", None):
+            report()
     output.end()
 
 
@@ -109,20 +122,31 @@ def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  
     return nlptasks.load(task).load(found, **options, **machine.prepared())
 
 
-def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str]:
-    """Read the fields that the options give.
+def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Read the fields that the options give; several texts of a field fill the one that takes a list.
 
     Raises:
         UsageError: stdin is asked for twice.
     """
-    fields = {field.name: values[field.name] for field in asked(form) if values[field.name] is not None}
-    if [*fields.values(), values["file"]].count("-") > 1:
+    given = {field.name: values[field.name] for field in asked(form) if values[field.name] not in (None, [])}
+    texts = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
+    if [*chain.from_iterable(texts.values()), values["file"]].count("-") > 1:
         raise UsageError("- stands twice: stdin can be only one of the fields, or FILE")
-    return {name: value_of(value) for name, value in fields.items()}
+    fields: dict[str, str | list[str]] = {}
+    for name, found in texts.items():
+        read = [value_of(text) for text in found]
+        fields |= {name: read[0]} if len(read) == 1 else {several_of(form)[name]: read}
+    return fields
+
+
+def needed(form: ModuleType, fills: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose the options that fill a field which a record lacks, under the name for several texts, too."""
+    others = several_of(form) | {several: name for name, several in several_of(form).items()}
+    return {name: value for name, value in fills.items() if name not in own and others.get(name) not in own}
 
 
 def chosen(
-    file: str | None, fills: dict[str, str], form: ModuleType, reading: Reading
+    file: str | None, fills: Mapping[str, Any], form: ModuleType, reading: Reading
 ) -> tuple[str, Iterator[Record] | None]:
     """Choose between the records of a stream and the one that the options give, for which there is none.
 
@@ -137,7 +161,8 @@ def chosen(
     lacking = f"no --{missing[0]}; give it too, or name a FILE whose records have the field" if missing else ""
     if file is None and fills and is_terminal():
         raise UsageError(lacking)
-    main = missing[0] if missing else None
+    given = {*fills, *form.REFERENCES}
+    main = next((name for name in form.COLUMNS_ASKED if name not in given), None) if fills else None
     source, found = records(file, reading, form.COLUMNS_ASKED, main=main, **naming(form))
     return source, expected(found, lacking) if file is None and fills else found
 
@@ -156,7 +181,7 @@ def expected(found: Iterator[Record], lacking: str) -> Iterator[Record]:
 
 
 def parser(
-    form: ModuleType, fills: Mapping[str, str], name: str | None, unused: set[str] | None = None
+    form: ModuleType, fills: Mapping[str, Any], name: str | None, unused: set[str] | None = None
 ) -> Callable[[Record], Any]:
     """Make the function that turns a record into a row.
 
@@ -184,15 +209,16 @@ def parser(
         if name in record.fields:
             raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
         own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
+        own |= (used := needed(form, fills, own))
         if unused:
-            unused.intersection_update(own)
+            unused.difference_update(used)
         try:
-            return rows.parse(form.Row, {**fills, **own})
+            return rows.parse(form.Row, own)
         except RecordError as error:
             if by_position in record.fields:
                 raise RecordError(f"{error}; name the columns with --columns") from None
             if name is None:
                 raise
-            return without_references(record, {**fills, **own}, error)
+            return without_references(record, own, error)
 
     return parse

@@ -87,3 +87,25 @@ def tiny(tiny_folder: Path) -> Backbone:
 def tiny_words() -> tuple[str, ...]:
     """Give the words of the tiny BERT, in order."""
     return TINY_WORDS
+
+
+@pytest.fixture(scope="session")
+def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make a model for each method of QA on the tiny BERT, with a head sharp enough that no two tokens tie."""
+    import torch
+
+    from nlptasks.backbone import weights
+    from nlptasks.backbone.heads import TokenHead
+    from nlptasks.training import checkpoint
+
+    limits = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
+    folders = {}
+    for method in ("seq2seq", "mlm"):
+        backbone = weights.load(tiny_folder)
+        torch.manual_seed(3)
+        head = TokenHead(backbone.bert.config)
+        torch.nn.init.normal_(head.dense.weight, std=0.5)
+        folders[method] = tmp_path_factory.mktemp(method)
+        about = {"nlpk": "0", "task": "qa", "method": method, "settings": limits}
+        checkpoint.save(folders[method], backbone.bert, backbone.text, head.named(), about)
+    return folders

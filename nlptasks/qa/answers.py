@@ -69,10 +69,13 @@ class Answerer:
         return [self.prediction(one, next(found) if one.windows else Found([], [1.0])) for one in examples]
 
     def report(self) -> None:
-        """Tell how many passages were read in windows."""
-        counts = self.encoder.counts
+        """Tell how many passages were read in windows, and how many questions were cut."""
+        counts, cut = self.encoder.counts, self.loaded.text.cut_texts
         if counts["windowed"]:
-            logger.info("%(windowed)d of %(passages)d passages were read in overlapping windows", counts)
+            logger.info("passages read in overlapping windows: %(windowed)d of %(passages)d", counts)
+        if cut:
+            limit = self.loaded.limits.question
+            logger.info("questions longer than %d tokens, of which only the start was read: %d", limit, cut)
 
     def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
         """Lay out every window with its question."""
@@ -248,9 +251,7 @@ def result(by_passage: Mapping[int, float]) -> float:
     return float(tally(torch.tensor(list(by_passage.values())), 0))
 
 
-def elected(
-    votes: Sequence[tuple[list[int], Vote]], first: int, example: Example
-) -> list[Text]:
+def elected(votes: Sequence[tuple[list[int], Vote]], first: int, example: Example) -> list[Text]:
     """Put equal answers together, the one with the most votes first; windows without one do not vote."""
     together: dict[tuple[int, ...], list[Vote]] = {}
     for ids, vote in votes:

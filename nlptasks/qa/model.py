@@ -26,6 +26,8 @@ from nlptasks.writing.draft import Writer
 #: Tokens of one pass: enough that a step of writing, one token a passage, keeps the processor busy.
 TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
 
+NO_MODEL = "no model for qa yet; make one: nlpk train qa --out DIR, then --model DIR, or nlpk models use qa DIR"
+
 logger = logging.getLogger(__name__)
 
 
@@ -100,18 +102,20 @@ def load(
     """Load what answers: a trained model, or a backbone as it is.
 
     Args:
-        found: the trained model; with none the backbone answers, which has not learnt to.
+        found: the trained model, if any.
         options: how to answer.
-        backbone: folder or hub name; the embedded one by default.
+        backbone: folder or hub name of one that answers as it is, where there is no model.
         device: see `hardware.device`.
         dtype: see `hardware.dtype`.
         tokens: of one pass; a good number for the device by default.
 
     Raises:
-        ModelError: it cannot be loaded, or has no head.
+        ModelError: there is neither, or it cannot be loaded, or has no head.
         UsageError: more is to be read at once than the model can.
     """
     source = found.folder if found else backbone
+    if source is None:
+        raise ModelError(NO_MODEL)
     loaded = weights.load(source)
     head = TokenHead.load(loaded.bert, loaded.rest)
     if head is None:
@@ -131,7 +135,7 @@ def load(
         options,
         limits,
         Budget(tokens or TOKENS.get(place.type, 4096)),
-        str(found.folder) if found else backbone or "embedded",
+        str(source),
         found.method if found else next(iter(METHODS)),
         weights.locate(source),
     )

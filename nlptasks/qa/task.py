@@ -18,8 +18,8 @@ from nlptasks.errors import InputError
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Encoder, Limits
 from nlptasks.qa.layouts import Layout
-from nlptasks.qa.model import TOKENS, Loaded, Reader, assembled, load
-from nlptasks.qa.row import Options, Row, Settings, Sweep
+from nlptasks.qa.model import NO_MODEL, TOKENS, Loaded, Reader, assembled, load
+from nlptasks.qa.row import METHODS, Options, Row, Settings, Sweep
 from nlptasks.qa.scores import scored
 from nlptasks.task import Work
 from nlptasks.training import models
@@ -153,8 +153,11 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
 
 
 def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Answer a few questions with the model that answers by default."""
-    answerer = Answerer(load(models.find("qa"), Options()))
+    """Answer a few questions with the model that answers by default; without one, tell what could be trained."""
+    found = models.find("qa")
+    if found is None:
+        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+    answerer = Answerer(load(found, Options()))
     passage = "诺贝尔奖根据瑞典化学家诺贝尔的遗嘱设立，1901年首次颁发，每年在斯德哥尔摩和奥斯陆颁奖。"
     rows = [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "诺贝尔是哪国人？")]
     answers = answerer.answer(answerer.read(rows))
