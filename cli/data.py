@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
-from nlptasks import files
+import nlptasks
+from nlptasks import files, rows
 from nlptasks.errors import RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
-from .options import Reading, Writing, flat
+from .options import Reading, Writing, built, flag, flat, parameter, signed
 from .outputs import Failures, complaints, each
 from .streams import read, refuse_input
 from .tasks import form_of, naming
@@ -27,14 +29,7 @@ Method = Annotated[
     str | None, typer.Option(metavar="NAME", help="Check as training data of this method.", show_default=False)
 ]
 Shown = Annotated[int, typer.Option(metavar="N", min=0, help="Bad records to name.")]
-To = Annotated[
-    str,
-    typer.Option(metavar="FORMAT", help="Target format; an unknown one lists those of the task.", show_default=False),
-]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="File to write; stdout by default.", show_default=False)]
-
-
-GOOD = ""  # stands among the counts of methods for the records themselves
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +37,10 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="data", help="Check data files and convert them.")
     group.command("check")(flat(check))
-    group.command("convert")(flat(convert))
+    tasks = typer.Typer(no_args_is_help=True)
+    group.add_typer(tasks, name="convert", help="Turn a task's data into another format.")
+    for name in nlptasks.names():
+        tasks.command(name, short_help=nlptasks.summary(name))(convert_for(name))
 
 
 def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, reading: Reading) -> None:
@@ -53,43 +51,99 @@ def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, r
     form = form_of(task)
     if method is not None and method not in form.METHODS:
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
-    failures, counts = Failures(shown), Counter[str]()
+    failures, tally = Failures(shown), Tally(form)
     found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED, **naming(form))
-    rows = learned(form, method, found, failures, counts)
+    learning = learned(form, method, found, failures, tally)
     together = getattr(form, "flaw", None) if method else None  # not every task has rows that can fail together
-    flaw = together(method, rows) if together else None
-    deque(rows, maxlen=0)  # those that the flaw could be told without are counted, too
-    good = counts.pop(GOOD, 0)
-    counted = {"file": file, "task": task, "records": good, "bad": failures.count, "fit_for": dict(counts)}
-    print(json.dumps(counted, ensure_ascii=False))
-    if flaw:
-        console.note(f"{'stdin' if file == '-' else file}: {flaw}")
-    if flaw or failures.count or not good:
+    flaw = together(method, learning) if together else None
+    deque(learning, maxlen=0)  # those that the flaw could be told without are counted, too
+    counted = {"file": file, "task": task, "records": tally.good, "bad": failures.count, "fit_for": dict(tally.fit)}
+    print(json.dumps(counted | tally.traits, ensure_ascii=False))
+    for said in filter(None, (flaw, tally.repeated())):
+        console.note(f"{'stdin' if file == '-' else file}: {said}")
+    if flaw or failures.count or not tally.good:
         raise SystemExit(1)
 
 
+class Tally:
+    """Counts records, what they are fit for, and what else a task finds worth knowing of them."""
+
+    def __init__(self, form: ModuleType) -> None:
+        """Start to count.
+
+        Args:
+            form: of the task; its `traits`, where it has them, give numbers for a record, which are summed up.
+        """
+        self.traits_of = getattr(form, "traits", None)
+        self.has_ids = "id" in rows.names(form.Row)
+        self.good = 0
+        self.fit, self.traits = Counter[str](), Counter[str]()
+        self.ids: set[str] = set()
+        self.first: str | None = None
+
+    def add(self, fields: Mapping[str, Any], methods: Iterable[str]) -> None:
+        """Count a record that can be used."""
+        self.good += 1
+        self.fit.update(methods)
+        if self.traits_of:
+            self.traits.update(self.traits_of(fields))
+        name = fields.get("id") if self.has_ids else None
+        if name is not None and str(name) in self.ids:
+            self.first = self.first or str(name)
+            self.traits["repeated_ids"] += 1
+        self.ids.add(str(name))
+
+    def repeated(self) -> str | None:
+        """Say that names are not unique, where they are not."""
+        count = self.traits["repeated_ids"]
+        if not self.first:
+            return None
+        records = "1 record repeats" if count == 1 else f"{count:,} records repeat"
+        return f"{records} the id of an earlier one, first {self.first!r}; only their order tells them apart"
+
+
 def learned(
-    form: ModuleType, method: str | None, found: Iterator[Record], failures: Failures, counts: Counter[str]
+    form: ModuleType, method: str | None, found: Iterator[Record], failures: Failures, tally: Tally
 ) -> Iterator[dict[str, Any]]:
-    """Count records and what they are fit for; give the training rows of a method, if there is one."""
+    """Count records; give the training rows of a method, if there is one."""
 
     def use(record: Record) -> tuple[list[str], dict[str, Any]]:
         return form.fitting(record.fields, method), record.fields
 
     for _, (methods, fields) in each(found, use, failures):
-        counts.update([GOOD, *methods])
+        tally.add(fields, methods)
         if method:
             yield from form.training_rows(method, fields)
 
 
-def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading) -> None:
+def convert_for(task: str) -> Callable[..., None]:
+    """Build a task's command: where it can mix records, how to becomes flags."""
+    form = nlptasks.form(task)
+    groups = [Reading, *([form.Mixing] if hasattr(form, "Mixing") else [])]
+    target = typer.Option(metavar="FORMAT", help=f"Target format: {', '.join(form.FORMATS)}.", show_default=False)
+    parameters = [
+        parameter("file", *get_args(File), inspect.Parameter.empty),
+        parameter("to", str, target, inspect.Parameter.empty),
+        parameter("out", *get_args(Out)),
+        *(flag(field, group) for group in reversed(groups) for field in rows.describe(group)),
+    ]
+
+    def command(**values: Any) -> None:  # noqa: ANN401
+        made = [built(group, values) for group in groups]
+        convert(task, values["file"], values["to"], values["out"], *made)
+
+    return signed(command, convert.__doc__, parameters)
+
+
+def convert(task: str, file: str, to: str, out: str | None, reading: Reading, mixing: Any = None) -> None:  # noqa: ANN401
     """Turn a task's data into another format; bad records are named and left out."""
-    form = form_of(task)
+    form = nlptasks.form(task)
     if to not in form.FORMATS:
         raise UsageError(f"no format {to!r} for {task}; formats are {', '.join(form.FORMATS)}")
     failures, target = Failures(20, ending="; left out"), Writing(out=out).target
     refuse_input(file, out=target)
-    found = lines(form, to, read(file, reading, form.COLUMNS_ASKED, **naming(form)), failures)
+    records: Iterable[Record] = read(file, reading, form.COLUMNS_ASKED, **naming(form))
+    found = lines(form, to, form.mixed(records, mixing) if mixing else records, failures)
     if target is None:
         with complaints("stdout"):
             sys.stdout.buffer.writelines(found)
@@ -99,14 +153,22 @@ def convert(*, task: Task, file: File, to: To, out: Out = None, reading: Reading
     failures.end()
 
 
-def lines(form: ModuleType, to: str, found: Iterator[Record], failures: Failures) -> Iterator[bytes]:
-    """Give the lines of the records in another format."""
+def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures) -> Iterator[bytes]:
+    """Give the lines of the records in another format; where that is one document, the lines of that."""
 
     def use(record: Record) -> list[bytes]:
         try:
-            return [f"{line}\n".encode() for line in form.converted(record.fields, to)]
+            return [line.encode() for line in form.converted(record.fields, to)]
         except UnicodeEncodeError as error:
             raise RecordError("a lone surrogate, half of a character; it is no valid Unicode") from error
 
-    for _, converted in each(found, use, failures):
-        yield from converted
+    made = (line for _, converted in each(found, use, failures) for line in converted)
+    frame = getattr(form, "FRAMES", {}).get(to)
+    if frame is None:
+        yield from (line + b"\n" for line in made)
+        return
+    opening, end = frame
+    yield opening.encode()
+    for number, line in enumerate(made):
+        yield (b",\n" if number else b"") + line
+    yield end.encode()

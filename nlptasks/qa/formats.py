@@ -6,29 +6,57 @@ A record goes through `arranged`, whatever it comes from, before it is parsed in
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+
+from nlptasks.errors import RecordError
+from nlptasks.qa import spans
 
 #: What stands where a passage has no answer.
 NO_ANSWER = ("", "no_answer")
 #: Names of the text in an object that stands for a passage.
 TEXTS = ("passage", "context", "text", "passage_text")
+#: Names of the passage in a paragraph: SQuAD's, and that of CMRC 2018's own files.
+CONTEXTS = ("context", "context_text")
+#: Names that other collections give to the fields of a row.
+ALIASES = {
+    **dict.fromkeys(("query", "query_text"), "question"),
+    **dict.fromkeys(("context", "context_text"), "passage"),
+    "answer": "answers",
+    "query_id": "id",
+}
+#: What a question's own keys here and in the other formats are; all others are handed on as they came.
+KNOWN = ("id", "question", "passage", "passages", "answers", "starts", "is_impossible")
+#: What stands before and behind the items of a format that is one document.
+FRAMES = {"webqa": ("[\n", "\n]\n"), "squad": ('{"version": "2.0", "data": [\n', "\n]}\n")}
 
 
 def parts(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Give the questions of an item of a JSON document: of a SQuAD article or paragraph each; else the item is one.
 
-    A question keeps its keys; the title of its article and its `passage` come in.
+    A question keeps its keys; the title of its article and its `passage` come in. What is no object where one should
+    be stays as a record without fields, to be complained of.
     """
+    about = {"title": item["title"]} if "title" in item else {}
     if isinstance(item.get("paragraphs"), list):
-        about = {key: item[key] for key in ("title",) if key in item}
-        found = [parts(one) for one in item["paragraphs"] if isinstance(one, Mapping)]
-        return [{**about, **question} for questions in found for question in questions]
+        return [{**about, **question} for one in item["paragraphs"] for question in parts(objects(one))]
     if isinstance(item.get("qas"), list):
-        passage = {"passage": item["context"]} if "context" in item else {}
-        return [{**one, **passage} for one in item["qas"] if isinstance(one, Mapping)]
+        about |= next(({"passage": item[name]} for name in CONTEXTS if name in item), {})
+        return [{**about, **objects(one)} for one in item["qas"]]
     return [dict(item)]
+
+
+def objects(value: object) -> Mapping[str, Any]:
+    """Take an object for what it is, and anything else for an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def named(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a record's fields by their names here."""
+    return {ALIASES.get(name, name): value for name, value in fields.items()}
 
 
 def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +64,14 @@ def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
 
     Passages may be objects with an answer each, answers may be one text or SQuAD's objects, and `is_impossible` means
     that there is none.
+
+    Raises:
+        RecordError: it is a whole article.
     """
+    for name in ("paragraphs", "qas"):
+        if name in fields and "question" not in fields:
+            remedy = "put articles into one document: jq -s '{data: .}' FILE"
+            raise RecordError(f"found a SQuAD article (field {name!r}), expected a question; {remedy}")
     known = dict(fields)
     passages = unwritten(known.get("passages"))
     if isinstance(passages, list):
@@ -75,17 +110,18 @@ def texts_of(answers: object) -> object:
     return distinct
 
 
-def starts_of(answers: object) -> dict[str, int]:
-    """Give where in the passage the answers start, as far as SQuAD's objects say so."""
+def starts_of(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Give where in their passage the answers start, as far as SQuAD's objects or a list `starts` say so."""
+    answers: Any = unwritten(fields.get("answers"))
+    starts: Any = fields.get("starts")
     if isinstance(answers, Mapping):
-        texts, starts = answers.get("text"), answers.get("answer_start")
-        if not (isinstance(texts, list) and isinstance(starts, list)):
-            return {}
-        answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=False)]
+        answers, starts = answers.get("text"), answers.get("answer_start")
     if not isinstance(answers, list):
         return {}
-    told = [one for one in answers if isinstance(one, Mapping) and type(one.get("answer_start")) is int]
-    return {str(one["text"]): one["answer_start"] for one in reversed(told) if "text" in one}
+    told = [(one.get("text"), one.get("answer_start")) for one in answers if isinstance(one, Mapping)]
+    if not told and isinstance(starts, list):
+        told = list(zip(answers, starts, strict=False))
+    return {text: start for text, start in reversed(told) if isinstance(text, str) and type(start) is int}
 
 
 def unwritten(value: object) -> object:
@@ -94,3 +130,77 @@ def unwritten(value: object) -> object:
         with suppress(ValueError, RecursionError):
             return json.loads(value)
     return value
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as all formats can write it; answers are none where they are not known.
+
+    Attributes:
+        question: its text.
+        texts: its passages.
+        answers: what counts as right; none where that is not known.
+        id: its name, where it has one.
+        starts: where answers start in their passage, where that is known.
+        others: further keys of the record.
+    """
+
+    question: str
+    texts: Sequence[str]
+    answers: Sequence[str] | None
+    id: str | None
+    starts: Mapping[str, int]
+    others: Mapping[str, Any]
+
+    def as_line(self) -> dict[str, Any]:
+        """Write a line of its own: one passage or a list of them, and the answers as texts."""
+        texts = {"passage": self.texts[0]} if len(self.texts) == 1 else {"passages": list(self.texts)}
+        return {**self.head(), **texts, **self.references(), **self.others}
+
+    def as_webqa(self) -> dict[str, Any]:
+        """Write an item of WebQA or SogouQA, each passage with the first answer that it holds.
+
+        Where that does not say all that is known of the answers, they follow in a list.
+        """
+        passages: list[dict[str, Any]] = [{"passage": text} for text in self.texts]
+        if self.answers is not None:
+            passages = [{**one, "answer": spans.held(self.answers, one["passage"]) or ""} for one in passages]
+        said = texts_of([one["answer"] for one in passages if "answer" in one])
+        more = self.references() if self.starts or said != list(self.answers or ()) else {}
+        return {"id": self.name(), "question": self.question, "passages": passages, **more, **self.others}
+
+    def as_squad(self) -> dict[str, Any]:
+        """Write an article, each passage as a paragraph that is asked the question; of several each has its own id.
+
+        Raises:
+            RecordError: the answers are known, but no passage writes one of them in one piece.
+        """
+        found = [list(spans.standing(self.answers or (), text, self.starts)) for text in self.texts]
+        if self.answers and not any(found):
+            found_none = f"no passage holds the answer {self.answers[0][:40]!r} in one piece"
+            raise RecordError(f"{found_none}, and SQuAD has places for answers; mend it, or use --to webqa")
+        others = {name: value for name, value in self.others.items() if name != "title"}
+        paragraphs = []
+        for number, (text, spots) in enumerate(zip(self.texts, found, strict=True)):
+            name = self.name() if len(self.texts) == 1 else f"{self.name()}_{number}"
+            asked: dict[str, Any] = {"id": name, "question": self.question, **others}
+            if self.answers is not None:
+                asked["answers"] = [{"text": answer, "answer_start": start} for answer, start in spots]
+                asked["is_impossible"] = not spots
+            paragraphs.append({"context": text, "qas": [asked]})
+        return {"title": self.others.get("title", ""), "paragraphs": paragraphs}
+
+    def head(self) -> dict[str, Any]:
+        """Write what a question is called, if it is, and what it asks."""
+        return {**({} if self.id is None else {"id": self.id}), "question": self.question}
+
+    def name(self) -> str:
+        """Give its id; one that has none is named by what it says, always the same."""
+        return self.id or sha256("\n".join([self.question, *self.texts]).encode()).hexdigest()[:16]
+
+    def references(self) -> dict[str, Any]:
+        """Write the answers, if they are known, and where they start, if that is."""
+        if self.answers is None:
+            return {}
+        starts = {"starts": [self.starts.get(answer) for answer in self.answers]} if self.starts else {}
+        return {"answers": list(self.answers), **starts}

@@ -1,30 +1,22 @@
-"""What reading-comprehension QA reads, and what it can be told."""
+"""What reading-comprehension QA reads and learns from; what it can be told stands in `settings`."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from nlptasks import rows
-from nlptasks.errors import RecordError, UsageError
-from nlptasks.qa import formats
-from nlptasks.training.settings import Method, Ranges, TrainingSettings, check_ranges
-
-LIMITS = ("passage_limit", "question_limit", "answer_limit")
-#: Which numbers make sense, for each field that has a range, of asking and of training.
-OPTIONS_RANGES: Ranges = {
-    **dict.fromkeys(("beam", "top_k", "question_limit", "answer_limit"), (lambda x: x >= 1, "1 or more")),
-    "passage_limit": (lambda x: x >= 8, "8 or more"),
-    "overlap": (lambda x: x >= 0, "0 or more"),
-}
-SETTINGS_RANGES: Ranges = {
-    **{name: OPTIONS_RANGES[name] for name in (*LIMITS, "overlap")},
-    "max_rows": (lambda x: x >= 2, "2 or more"),
-}
+from nlptasks.errors import RecordError
+from nlptasks.files import Record
+from nlptasks.qa import formats, spans
+from nlptasks.qa.settings import Mixing as Mixing  # these four are a task's form, as rows and methods are
+from nlptasks.qa.settings import Options as Options
+from nlptasks.qa.settings import Settings as Settings
+from nlptasks.qa.settings import Sweep as Sweep
+from nlptasks.training.settings import Method
 
 
 @dataclass(frozen=True)
@@ -83,6 +75,11 @@ class Scored:
         """
         check(self)
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """Give all passages, in the order by which answers number them; some may be blank."""
+        return texts_of(self)
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -96,66 +93,6 @@ class Lesson:
     """The answer as the passage writes it; empty where it holds none."""
     start: int | None = None
     """Where the answer starts in the passage, in characters; none where it does not stand there in one piece."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What asking can be told."""
-
-    mode: Literal["extractive", "free"] = "extractive"
-    """Write only what stands in a passage, with its place, or anything."""
-    beam: int = 1
-    """Answers that are followed at once while writing; 1 takes the best token each time."""
-    top_k: int = 1
-    """Candidates to list with their votes."""
-    passage_limit: int | None = None
-    """Tokens of a passage that are read at once, a longer one in overlapping windows; as trained by default."""
-    overlap: int | None = None
-    """Tokens that neighbouring windows share; as trained by default."""
-    question_limit: int | None = None
-    """Tokens of a question that are read; as trained by default."""
-    answer_limit: int | None = None
-    """Tokens of an answer at most; as trained by default."""
-
-    def __post_init__(self) -> None:
-        """Refuse a number out of its range.
-
-        Raises:
-            UsageError: a limit leaves no room, or windows would not move on.
-        """
-        check_ranges(self, OPTIONS_RANGES)
-        check_overlap(self.overlap, self.passage_limit)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What is compared while scoring: nothing yet."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings(TrainingSettings):
-    """What training can be told."""
-
-    passage_limit: int = 320
-    """Tokens of a passage that are read at once; a longer one is read in overlapping windows."""
-    overlap: int = 64
-    """Tokens that neighbouring windows of a passage share."""
-    question_limit: int = 64
-    """Tokens of a question that are read."""
-    answer_limit: int = 64
-    """Tokens of an answer at most."""
-    max_rows: int | None = None
-    """Train on this many rows, drawn by the seed; all by default."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained with.
-
-        Raises:
-            UsageError: a number out of its range, or what every training run refuses.
-        """
-        super().__post_init__()
-        check_ranges(self, SETTINGS_RANGES)
-        check_overlap(self.overlap, self.passage_limit)
 
 
 METHODS = {
@@ -178,15 +115,12 @@ COLUMNS_ASKED = ("question", "passage", "answers")
 REFERENCES = ("answers",)
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
-#: Names that other collections give to the same fields.
-ALIASES = {"query": "question", "context": "passage", "answer": "answers"}
+ALIASES = formats.ALIASES
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "webqa", "squad")
+FRAMES = formats.FRAMES
 #: The questions of an item of a JSON document.
 parts = formats.parts
-
-#: What may stand between the parts of an answer, which a space separates.
-BETWEEN = r"[\s,，、;；]+"
 
 
 def flaw(method: str, rows: Iterable[Mapping[str, Any]]) -> str | None:
@@ -204,14 +138,38 @@ def flaw(method: str, rows: Iterable[Mapping[str, Any]]) -> str | None:
     return "no passage holds an answer, so only silence could be learnt; add records with answers" if seen else None
 
 
-def fitting(fields: Mapping[str, Any]) -> list[str]:
-    """Tell which methods a record can train, and `eval`: all of them.
+def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
+    """Tell which methods a record can train, and `eval`: all, or only that where no passage holds the answer.
 
     Raises:
-        RecordError: none.
+        RecordError: none; or, with a method, that one can't.
     """
-    training_rows(next(iter(METHODS)), fields)
+    if method is not None:
+        training_rows(method, fields)
+        return [method]
+    rows.parse(Scored, formats.named(fields))
+    try:
+        training_rows(next(iter(METHODS)), fields)
+    except RecordError:
+        return ["eval"]
     return [*METHODS, "eval"]
+
+
+def traits(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Count what is worth knowing of a record that can be used; `nlpk data check` adds it up.
+
+    A passage or an answer is long that has more characters than training by default reads or writes tokens.
+    """
+    row = rows.parse(Scored, formats.named(fields))
+    texts = [text for text in row.texts if text.strip()]
+    return {
+        "passages": len(texts),
+        "long_passages": sum(len(text) > Settings.passage_limit for text in texts),
+        "several_passages": len(texts) > 1,
+        "long_answers": any(len(answer) > Settings.answer_limit for answer in row.answers),
+        "no_answer": not row.answers,
+        "answer_in_no_passage": bool(row.answers) and not any(spans.held(row.answers, text) for text in texts),
+    }
 
 
 def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -224,10 +182,10 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
     Raises:
         RecordError: the record cannot be used; also where it has answers of which no passage holds any.
     """
-    known = {ALIASES.get(name, name): value for name, value in fields.items()}
+    known = formats.named(fields)
     row = rows.parse(Scored, known)
-    starts = formats.starts_of(known.get("answers"))
-    passages = [text for text in texts_of(row) if text.strip()]
+    starts = formats.starts_of(known)
+    passages = [text for text in row.texts if text.strip()]
     lessons = [lesson(row.question, text, row.answers, starts) for text in passages]
     if row.answers and not any(one.answer for one in lessons):
         raise RecordError(f"no passage holds the answer {row.answers[0][:40]!r}; mend it, or give answers: [] for none")
@@ -235,7 +193,7 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
 
 
 def lesson(question: str, passage: str, answers: Sequence[str], starts: Mapping[str, int]) -> Lesson:
-    """Say what to answer from a passage: the first of the answers that it holds.
+    """Say what to answer from a passage: the first of the answers that it holds, best in one piece.
 
     Args:
         question: which is asked.
@@ -243,44 +201,10 @@ def lesson(question: str, passage: str, answers: Sequence[str], starts: Mapping[
         answers: what counts as right.
         starts: where answers start in a passage, where that is known.
     """
-    for answer in answers:
-        start = starts.get(answer)
-        if start is not None and start >= 0 and passage.startswith(answer, start):
-            return Lesson(question, passage, answer, start)
-        if span := place(answer, passage):
-            return Lesson(question, passage, passage[slice(*span)], span[0])
-    for answer in answers:
-        pieces = answer.split()
-        if len(pieces) > 1 and all(piece in passage for piece in pieces):
-            return Lesson(question, passage, ",".join(pieces))
-    return Lesson(question, passage)
-
-
-def place(answer: str, passage: str) -> tuple[int, int] | None:
-    """Find where an answer stands in a passage first, in characters, the end exclusive.
-
-    Where it does not stand there as it is, case and width do not count, and a space in it may be a comma there.
-    """
-    if not (answer := answer.strip()):
-        return None
-    if (start := passage.find(answer)) >= 0:
-        return start, start + len(answer)
-    pattern = BETWEEN.join(map(re.escape, folded(answer).split()))
-    found = re.search(pattern, folded(passage))
-    return found.span() if found else None
-
-
-def folded(text: str) -> str:
-    """Take case and width away, character by character, so that places stay."""
-    plain = text.translate(NARROW)
-    lower = plain.lower()
-    if len(lower) == len(plain):
-        return lower
-    return "".join(one if len(one.lower()) != 1 else one.lower() for one in plain)
-
-
-#: Full-width forms and the characters that they stand for.
-NARROW = {0x3000: " ", **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}}
+    for answer, start in spans.standing(answers, passage, starts):
+        return Lesson(question, passage, answer, start)
+    pieces = next(filter(None, (spans.parts(answer, passage) for answer in answers)), [])
+    return Lesson(question, passage, ",".join(pieces))
 
 
 def texts_of(row: Row | Scored) -> list[str]:
@@ -300,27 +224,28 @@ def check(row: Row | Scored) -> None:
         raise RecordError("no text to answer from: expected a field passage, or passages, that is not blank")
 
 
-def check_overlap(overlap: int | None, limit: int | None) -> None:
-    """Refuse windows that would not move on.
-
-    Raises:
-        UsageError: neighbours would share more than half of a window.
-    """
-    if overlap is not None and limit is not None and 2 * overlap > limit:
-        raise UsageError(f"--overlap {overlap}: expected at most half of --passage-limit {limit}")
-
-
 def converted(fields: Mapping[str, Any], to: str) -> list[str]:
-    """Write a record as lines of another format.
+    """Write a record as lines of another format, or as items of its document.
 
     Args:
         fields: the record's own.
         to: of FORMATS.
 
     Raises:
-        RecordError: it does not have what the format needs.
+        RecordError: it does not have what the format needs, or the format cannot hold what it has.
     """
-    known = {ALIASES.get(name, name): value for name, value in fields.items()}
+    known = formats.named(fields)
     row = rows.parse(Row, known)
-    plain = {name: value for name, value in asdict(row).items() if value is not None}
-    return [json.dumps({**fields, **plain}, ensure_ascii=False)]
+    others = {name: value for name, value in known.items() if name not in formats.KNOWN}
+    question = formats.Question(row.question, row.texts, row.answers, row.id, formats.starts_of(known), others)
+    made = {"jsonl": question.as_line, "webqa": question.as_webqa, "squad": question.as_squad}[to]()
+    return [json.dumps(made, ensure_ascii=False)]
+
+
+def mixed(records: Iterable[Record], mixing: Mixing) -> Iterator[Record]:
+    """Add passages of other documents to records; see `distractors.mixed`."""
+    if not mixing.distractors:
+        return iter(records)
+    from nlptasks.qa import distractors  # here, because it needs numpy
+
+    return distractors.mixed(records, mixing, lambda fields: rows.parse(Scored, formats.named(fields)))

@@ -57,7 +57,8 @@ class Recipe:
     Attributes:
         purpose: tells recipes of one row apart, such as `train simcse`.
         names: the columns of a table without a header.
-        kind: the dataclass of a row, whose fields are the columns; its module decides with which code rows were made.
+        kind: the dataclass of a row, whose fields are the columns; its module's code and what that takes from its own
+            folder decides what rows are made.
         unfold: gives the rows of one record, or raises RecordError.
         aliases: other names by which a header is known.
         parts: gives the records of an item of a JSON document; by default the item is one.
@@ -116,8 +117,7 @@ def load(source: Source, recipe: Recipe) -> Table:
         InputError: it cannot be read, or holds no usable record.
     """
     sha256 = fingerprint(source)
-    makers = (recipe.kind.__module__, *([recipe.parts.__module__] if recipe.parts else []), *MAKERS)
-    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in makers]
+    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (*makers(recipe.kind), *MAKERS)]
     made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     if not (folder / REPORT).is_file():
@@ -134,6 +134,14 @@ def load(source: Source, recipe: Recipe) -> Table:
 
 #: The modules that, beside a row's own, decide what comes out of a file.
 MAKERS = (files.__name__, rows.__name__, __name__)
+
+
+def makers(kind: type) -> list[str]:
+    """Name the module of a row, and those of its folder that this imports whole."""
+    own = kind.__module__
+    folder = own.rpartition(".")[0] + "."
+    modules = [one.__name__ for one in vars(sys.modules[own]).values() if isinstance(one, types.ModuleType)]
+    return [own, *(name for name in modules if name.startswith(folder))]
 
 
 def complain(table: Table, report: Mapping[str, Any], recipe: Recipe) -> None:

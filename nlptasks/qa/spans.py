@@ -1,0 +1,61 @@
+"""Where answers stand in passages, in characters (code points) of the text as it came, the end exclusive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+#: What may stand between the parts of an answer, which a space separates.
+BETWEEN = r"[\s,，、;；]+"
+#: Full-width forms and the characters that they stand for.
+NARROW: dict[int, str | int] = {0x3000: " ", **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}}
+
+
+def standing(answers: Iterable[str], passage: str, starts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Give the answers that stand in a passage, as it writes them, each with its start.
+
+    Args:
+        answers: what counts as right.
+        passage: which may hold them.
+        starts: where answers start, as far as that is known; what is not true of this passage is not believed.
+    """
+    for answer in answers:
+        start = starts.get(answer, -1)
+        if start >= 0 and passage.startswith(answer, start):
+            yield answer, start
+        elif span := place(answer, passage):
+            yield passage[slice(*span)], span[0]
+
+
+def held(answers: Iterable[str], passage: str) -> str | None:
+    """Give the first of the answers that a passage holds, in one piece or in the parts that its spaces separate."""
+    return next((one for one in answers if place(one, passage) or parts(one, passage)), None)
+
+
+def parts(answer: str, passage: str) -> list[str]:
+    """Give the several parts of an answer if a passage holds all of them, wherever they stand, else none."""
+    pieces = answer.split()
+    return pieces if len(pieces) > 1 and all(piece in passage for piece in pieces) else []
+
+
+def place(answer: str, passage: str) -> tuple[int, int] | None:
+    """Find where an answer stands in a passage first.
+
+    Where it does not stand there as it is, case and width do not count, and a space in it may be a comma there.
+    """
+    if not (answer := answer.strip()):
+        return None
+    if (start := passage.find(answer)) >= 0:
+        return start, start + len(answer)
+    pattern = BETWEEN.join(map(re.escape, folded(answer).split()))
+    found = re.search(pattern, folded(passage))
+    return found.span() if found else None
+
+
+def folded(text: str) -> str:
+    """Take case and width away, character by character, so that places stay."""
+    plain = text.translate(NARROW)
+    lower = plain.lower()
+    if len(lower) == len(plain):
+        return lower
+    return "".join(one.lower() if len(one.lower()) == 1 else one for one in plain)
