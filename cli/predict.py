@@ -135,13 +135,16 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
     fields: dict[str, str | list[str]] = {}
     for name, found in texts.items():
         read = [value_of(text) for text in found]
-        fields |= {name: read[0]} if len(read) == 1 else {several_of(form)[name]: read}
+        if len(read) == 1:
+            fields[name] = read[0]
+        else:
+            fields[several_of(form)[name]] = read
     return fields
 
 
 def needed(form: ModuleType, fills: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """Choose the options that fill a field which a record lacks, under the name for several texts, too."""
-    others = several_of(form) | {several: name for name, several in several_of(form).items()}
+    others = {**several_of(form), **{several: name for name, several in several_of(form).items()}}
     return {name: value for name, value in fills.items() if name not in own and others.get(name) not in own}
 
 

@@ -48,7 +48,7 @@ def read(source: str, reading: Reading, names: tuple[str, ...], **naming: Any) -
     )
 
 
-def one(**fields: str) -> Iterator[Record]:
+def one(**fields: str | list[str]) -> Iterator[Record]:
     """Make the only record of a command line, given by its options."""
     return iter([Record("options", 0, dict(fields))])
 

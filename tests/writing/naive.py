@@ -40,25 +40,38 @@ def beam(writer: Writer, prompt: Sequence[int], end: int, width: int, limit: int
 
 
 def council(
-    writer: Writer, prompts: Sequence[Sequence[int]], passages: Sequence[Sequence[int]], end: int, limit: int
+    writer: Writer,
+    prompts: Sequence[Sequence[int]],
+    passages: Sequence[Sequence[int]],
+    end: int,
+    width: int,
+    limit: int,
 ) -> list[int]:
-    """Answer greedily with several passages (kexue.fm/archives/7115)."""
-    answer: list[int] = []
+    """Answer with several passages, as kexue.fm/archives/7115 describes."""
+    beams: list[tuple[float, list[int]]] = [(0.0, [])]
     voting = list(range(len(prompts)))
     for step in range(limit):
-        chances = {k: logits(writer, prompts[k], answer).softmax(-1) for k in voting}
-        if step == 0:
-            voting = [k for k in voting if int(chances[k].argmax()) != end]
-        if not voting:
-            return []
-        allowed = {end}
-        for k in voting:
-            runs = [passages[k][at : at + step + 1] for at in range(len(passages[k]) - step)]
-            allowed |= {run[-1] for run in runs if list(run[:-1]) == answer}
-        p = torch.stack([chances[k] for k in voting])
-        vote = p.square().sum(0) / (p.sum(0) + 1)
-        best = max(sorted(allowed), key=lambda token: float(vote[token]))
-        if best == end:
-            return answer
-        answer.append(best)
-    return answer
+        ways = []
+        for total, answer in beams:
+            chances = {k: logits(writer, prompts[k], answer).softmax(-1) for k in voting}
+            if step == 0:
+                voting = [k for k in voting if int(chances[k].argmax()) != end]
+            if not voting:
+                return []
+            allowed = {end} | {token for k in voting for token in following(passages[k], answer)}
+            p = torch.stack([chances[k] for k in voting])
+            vote = (p.square().sum(0) / (p.sum(0) + 1) + 1e-12).log()
+            ways += [(total + float(vote[token]), [*answer, token]) for token in sorted(allowed)]
+        beams = sorted(ways, key=lambda way: -way[0])[:width]
+        if beams[0][1][-1] == end:
+            return beams[0][1][:-1]
+        unfinished = [way for way in beams if way[1][-1] != end]
+        width -= len(beams) - len(unfinished)
+        beams = unfinished
+    return beams[0][1]
+
+
+def following(passage: Sequence[int], answer: Sequence[int]) -> set[int]:
+    """List what stands behind an answer wherever it stands in a passage."""
+    size = len(answer)
+    return {passage[at + size] for at in range(len(passage) - size) if list(passage[at : at + size]) == list(answer)}

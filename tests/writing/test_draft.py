@@ -1,0 +1,84 @@
+"""Check the writer's readings against the naive engine's, step by step and branch by branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+import torch
+
+from nlptasks.backbone.bert import Bert
+from nlptasks.writing.draft import Writer
+
+PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 13, 4], [3, 20, 4]]
+CLOSE = 1e-4
+
+
+@pytest.mark.parametrize("options", [{}, {"segment": 0, "causal": True}, {"segment": 0}], ids=["unilm", "lm", "plain"])
+def test_a_step_is_what_reading_everything_again_gives(
+    make_writer: Callable[..., Writer], naive: ModuleType, options: dict[str, int]
+) -> None:
+    writer = make_writer(**options)
+    draft = writer.begin(PROMPTS)
+    written: list[list[int]] = [[] for _ in PROMPTS]
+    for step in range(4):
+        for row, prompt in enumerate(PROMPTS):
+            assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, written[row]), atol=CLOSE)
+        tokens = torch.tensor([[20 + step + row] for row in range(len(PROMPTS))])
+        draft.write(tokens)
+        written = [[*ids, token] for ids, token in zip(written, tokens.flatten().tolist(), strict=True)]
+
+
+def test_branches_go_on_from_their_parents(writer: Writer, naive: ModuleType) -> None:
+    draft = writer.begin(PROMPTS)
+    draft.write(torch.tensor([[20, 21, 22]] * 4), torch.zeros(4, 3, dtype=torch.long))
+    draft.write(torch.tensor([[30, 31]] * 4), torch.tensor([[2, 0]] * 4))
+    draft.write(torch.tensor([[40, 41, 42]] * 4), torch.tensor([[0, 0, 1]] * 4))
+    for row, prompt in enumerate(PROMPTS):
+        for branch, ids in enumerate([[22, 30, 40], [22, 30, 41], [20, 31, 42]]):
+            assert torch.allclose(draft.logits[row, branch], naive.logits(writer, prompt, ids), atol=CLOSE)
+
+
+def test_prompts_are_kept_repeated_and_reordered(writer: Writer, naive: ModuleType) -> None:
+    draft = writer.begin(PROMPTS)
+    draft.write(torch.tensor([[20], [21], [22], [23]]))
+    draft.keep(torch.tensor([3, 1, 1]))
+    draft.write(torch.tensor([[30], [31], [32]]))
+    for row, (number, ids) in enumerate([(3, [23, 30]), (1, [21, 31]), (1, [21, 32])]):
+        assert torch.allclose(draft.logits[row, 0], naive.logits(writer, PROMPTS[number], ids), atol=CLOSE)
+
+
+def test_room_is_what_the_positions_leave(writer: Writer) -> None:
+    draft = writer.begin(PROMPTS)
+    assert draft.room == 64 - 6
+    draft.write(torch.full((4, 1), 20))
+    assert draft.room == 64 - 7
+
+
+def test_prompts_of_one_length_need_no_mask(writer: Writer) -> None:
+    draft = writer.begin([PROMPTS[1], PROMPTS[3]])
+    draft.write(torch.tensor([[20], [21]]))
+    assert draft.mask() is None
+    assert writer.begin(PROMPTS).mask() is not None
+
+
+def test_a_condition_goes_with_its_prompt(make_writer: Callable[..., Writer]) -> None:
+    plain = make_writer()
+    torch.manual_seed(1)
+    bert = Bert(plain.bert.config, condition=3).eval()
+    bert.load_state_dict(plain.bert.state_dict(), strict=False)
+    for module in bert.modules():
+        if isinstance(module, torch.nn.Linear) and module.in_features == 3:
+            torch.nn.init.normal_(module.weight)
+    writer, conditions = Writer.of(bert, plain.head), torch.randn(4, 3)
+    together = writer.begin(PROMPTS, conditions)
+    together.keep(torch.tensor([2, 0]))
+    together.write(torch.tensor([[20], [21]]))
+    for row, (number, token) in enumerate([(2, 20), (0, 21)]):
+        alone = writer.begin([PROMPTS[number]], conditions[[number]])
+        alone.write(torch.tensor([[token]]))
+        assert torch.allclose(together.logits[row], alone.logits[0], atol=CLOSE)
+        other = writer.begin([PROMPTS[number]], conditions[[1]])
+        other.write(torch.tensor([[token]]))
+        assert not torch.allclose(together.logits[row], other.logits[0], atol=0.01)
