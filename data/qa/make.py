@@ -154,7 +154,7 @@ def rows_of(
 
 
 def alike(question: Question, document: Document, documents: Sequence[Document]) -> list[str]:
-    """Return the other passages that hold none of the answers, those most like the question by pairs of letters first."""
+    """Return the other passages that hold no answer, those with most pairs of the question's letters first."""
     pairs = set(pairwise(question.text))
     others = [
         other.passage

@@ -40,7 +40,7 @@ def parts(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     A question keeps its keys; the title of its article and its `passage` come in. What is no object where one should
     be stays as a record without fields, to be complained of.
     """
-    about = {"title": item["title"]} if "title" in item else {}
+    about = {"title": item["title"]} if item.get("title") else {}
     if isinstance(item.get("paragraphs"), list):
         return [{**about, **question} for one in item["paragraphs"] for question in parts(objects(one))]
     if isinstance(item.get("qas"), list):

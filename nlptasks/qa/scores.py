@@ -18,7 +18,7 @@ from nlptasks.qa.spans import NARROW
 MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 #: What stands for itself in CMRC 2018's F1; the text between such characters is split into words.
 HAN = re.compile("[\u4e00-\u9fa5]")
-WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W\d_]+(?:\.[^\W\d_]+)+|\w+|\S")
+WORD = re.compile(r"\w+(?:(?:\.\w|,\d)\w*)*|\S")
 
 
 def scored(answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
