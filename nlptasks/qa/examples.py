@@ -114,20 +114,29 @@ class Encoder:
         """Choose what a row teaches: an answer from one window, and that another has none."""
         cut, start = self.cut(passage), row["start"]
         drawn = zlib.crc32(row["question"].encode())
-        if not row["answer"]:
-            return [Lesson(question, cut[drawn % len(cut)].ids, [])]
+        if start is None:
+            return [self.without_place(row, question, cut, answer)]
+        number = windows.holding(passage, cut, start, start + len(row["answer"]))
+        span = passage.tokens(start, start + len(row["answer"]))
         chosen = cut[0]
-        if start is not None:
-            end = start + len(row["answer"])
-            number = windows.holding(passage, cut, start, end)
-            span = passage.tokens(start, end)
-            if span is not None:
-                answer = passage.ids[slice(*span)]
-                chosen = cut[number] if number is not None else self.beginning(passage, span[0])
+        if span is not None:
+            answer = passage.ids[slice(*span)]
+            chosen = cut[number] if number is not None else self.beginning(passage, span[0])
         self.counts["answers"] += len(answer) >= self.limits.answer
         lesson = Lesson(question, chosen.ids, answer)
         others = [part for part in cut if row["answer"] not in said(row["passage"], part)]
         return [lesson, *([Lesson(question, others[drawn % len(others)].ids, [])] if others else [])]
+
+    def without_place(
+        self, row: Mapping[str, Any], question: list[int], cut: Sequence[Window], answer: list[int]
+    ) -> Lesson:
+        """Teach an answer in parts from the first window that has all of them, or that a window has none."""
+        parts = row["answer"].split(",") if row["answer"] else []
+        for window in cut if parts else ():
+            if all(part in said(row["passage"], window) for part in parts):
+                self.counts["answers"] += len(answer) >= self.limits.answer
+                return Lesson(question, window.ids, answer)
+        return Lesson(question, cut[zlib.crc32(row["question"].encode()) % len(cut)].ids, [])
 
     def beginning(self, passage: Window, first: int) -> Window:
         """Cut the window that begins with a token."""

@@ -70,6 +70,97 @@ def test_convert_leaves_bad_records_out(nlpk: Nlpk) -> None:
     assert "2 records failed" in result.err
 
 
+QUESTIONS = [
+    {"id": "1", "question": "几年", "passage": "建于1958年。", "answers": ["1958年"]},
+    {"id": "2", "question": "多深", "passage": "建于1958年。", "answers": []},
+    {"id": "3", "question": "坏的", "passage": " ", "answers": []},
+    {"id": "2", "question": "灯塔建于何时，谁守", "passages": ["老何守灯塔", "建于1987年"], "answers": ["老何"]},
+]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in QUESTIONS), encoding="utf-8")
+    return path
+
+
+def test_check_counts_what_the_task_finds_worth_knowing(nlpk: Nlpk, questions: Path) -> None:
+    result = nlpk("data", "check", "qa", questions)
+    assert result.status == 1
+    (counted,) = result.lines
+    assert (counted["records"], counted["bad"], counted["fit_for"]) == (3, 1, {"seq2seq": 3, "mlm": 3, "eval": 3})
+    assert (counted["passages"], counted["several_passages"], counted["no_answer"]) == (4, 1, 1)
+    assert counted["repeated_ids"] == 1
+    first, second = result.err.splitlines()
+    assert first.startswith(f"nlpk: {questions}:3: no text to answer from")
+    assert second == (
+        f"nlpk: {questions}: 1 record repeats the id of an earlier one, first '2'; only their order tells them apart"
+    )
+
+
+@pytest.mark.parametrize("to", ["webqa", "squad"])
+def test_convert_writes_one_document_that_can_be_read_again(
+    nlpk: Nlpk, questions: Path, to: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "made.json"
+    result = nlpk("data", "convert", "qa", questions, "--to", to, "--out", out)
+    assert result.status == 1
+    assert "left out" in result.err
+    document = json.loads(out.read_text("utf-8"))
+    assert len(document if to == "webqa" else document["data"]) == 3
+    (counted,) = nlpk("data", "check", "qa", out).lines
+    assert (counted["records"], counted["bad"]) == (3 if to == "webqa" else 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"), [("webqa", []), ("squad", {"version": "2.0", "data": []}), ("jsonl", None)]
+)
+def test_a_document_of_nothing_is_one(nlpk: Nlpk, to: str, expected: object) -> None:
+    result = nlpk("data", "convert", "qa", "-", "--to", to)
+    assert result.status == 0
+    assert (json.loads(result.out) if result.out else None) == expected
+
+
+def test_convert_mixes(nlpk: Nlpk, questions: Path) -> None:
+    options = ["--to", "jsonl", "--distractors", 1, "--seed", 7]
+    result = nlpk("data", "convert", "qa", questions, *options)
+    assert result.status == 1
+    assert [line["id"] for line in result.lines] == ["1", "2", "2"]
+    assert [line.get("passage") for line in result.lines] == ["建于1958年。", "建于1958年。", None]
+    assert sorted(result.lines[2]["passages"]) == ["建于1958年。", "建于1987年", "老何守灯塔"]
+    assert nlpk("data", "convert", "qa", questions, *options).out == result.out
+
+
+def test_convert_refuses_options_that_do_not_fit(nlpk: Nlpk, questions: Path) -> None:
+    result = nlpk("data", "convert", "qa", questions, "--to", "jsonl", "--no-answer", 0.5)
+    assert (result.status, result.complaint) == (
+        2,
+        "--no-answer 0.5: needs --distractors, passages to read in their place",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            '[{"question": "问", "passage": "甲", "answers": []}]\n{"question": "问"}\n',
+            "stdin:2: more text behind the end",
+        ),
+        ('{"data": [1]}', "stdin:1 (record 1): expected a JSON object in the list"),
+        ('{"question": "问", "passage": "甲", "answers": []}\n甲\t乙\n', "stdin:2: invalid JSON at character 1"),
+        (
+            '{"title": "x", "paragraphs": []}',
+            "stdin:1: found a SQuAD article (field 'paragraphs'), expected a question",
+        ),
+    ],
+)
+def test_formats_that_are_mixed_are_told_in_a_line(nlpk: Nlpk, given: str, said: str) -> None:
+    result = nlpk("data", "check", "qa", "-", stdin=given)
+    assert result.status != 0
+    assert result.complaint.startswith(said)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_convert_names_the_file_that_has_no_room(nlpk: Nlpk) -> None:
     result = nlpk("data", "convert", "similarity", "-", "--to", "sentences", "--out", "/dev/full", stdin="甲\t乙\n")
@@ -83,6 +174,8 @@ def test_convert_names_the_file_that_has_no_room(nlpk: Nlpk) -> None:
         ("data check similarity - --method magic", "no method 'magic'; methods are simcse"),
         ("data convert similarity - --to magic", "no format 'magic' for similarity; formats are jsonl"),
         ("data convert similarity -", "missing option '--to'"),
+        ("data convert similarities - --to jsonl", "no such command 'similarities'"),
+        ("data check similarities -", "no task 'similarities'; did you mean similarity?"),
     ],
 )
 def test_unknown_names_are_refused(nlpk: Nlpk, line: str, said: str) -> None:
