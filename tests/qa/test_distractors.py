@@ -86,7 +86,9 @@ def test_the_best_passage_is_the_one_most_like_the_question() -> None:
 
 
 def test_passages_without_a_title_are_documents_of_their_own_and_each_is_there_once() -> None:
-    found = [{"question": "桥在哪", "passage": text, "answers": []} for text in ("桥在东", "桥在西", "桥在西")]
+    found: list[dict[str, Any]] = [
+        {"question": "桥在哪", "passage": text, "answers": []} for text in ("桥在东", "桥在西", "桥在西")
+    ]
     assert sorted(mixed(found, distractors=5)[0].fields["passages"]) == ["桥在东", "桥在西"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from nlptasks import places
 from nlptasks.errors import InputError, RecordError
+from nlptasks.qa import row as qa
 from nlptasks.similarity import row as form
 from nlptasks.training import data
 from nlptasks.training.data import Recipe, Source, Table, load, to_learn, to_score
@@ -167,6 +168,12 @@ def test_the_same_bytes_are_read_once(tmp_path: Path) -> None:
     assert len(calls) == 5
     read(tmp_path, "rows.tsv", GOOD, recipe, columns=("a", "b", "score"))
     assert len(calls) > 5
+
+
+def test_rows_are_made_again_where_the_code_that_makes_them_is_another() -> None:
+    assert data.makers(COSENT.kind) == ["nlptasks.similarity.row"]
+    assert data.makers(qa.METHODS["mlm"].row) == ["nlptasks.qa.row", "nlptasks.qa.formats", "nlptasks.qa.spans"]
+    assert data.makers(Odd) == [Odd.__module__]
 
 
 def test_one_file_read_for_two_purposes_gives_two_tables(tmp_path: Path) -> None:
