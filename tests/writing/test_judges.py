@@ -17,7 +17,6 @@ def test_anything_gives_log_probabilities() -> None:
     assert judge.owner.tolist() == [0, 1]
     columns = torch.tensor([[4], [5]])
     assert torch.equal(judge.follow(torch.zeros_like(columns), columns), columns)
-    assert judge.note(0, 0, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,6 @@ def test_listed_goes_down_the_tries() -> None:
     parents = torch.zeros(2, 2, dtype=torch.long)
     assert judge.follow(parents, torch.tensor([[1, 1], [1, 1]])).tolist() == [[1, 1], [4, 4]]
     assert judge.follow(parents, torch.tensor([[1, 2], [0, 0]])).tolist() == [[2, 3], [END, END]]
-    assert judge.note(0, 0, 2) is None
 
 
 def test_listed_goes_on_with_some_prompts_alone() -> None:

@@ -1,0 +1,286 @@
+"""QA's answers a second: nlpk's engine, the naive one that reads everything again, bert4torch, a bare forward pass.
+
+    python tests/benchmarks/qa_decode.py $NLPK_DATA/qa/cmrc2018_trial.json --seq2seq runs/seq2seq --mlm runs/mlm
+    python tests/benchmarks/qa_decode.py $NLPK_DATA/qa/drcd_dev.json --seq2seq runs/seq2seq --check 300
+
+Each question comes with its own passage and up to three others of the file. The same weights, questions, threads and
+float32 on both sides; each pair runs in turn. The engine answers all questions, a peer as many as `--peer` says, for
+their rates differ by so much; answers are compared on those. Every round takes other questions for the peer.
+`--check N` compares the answers of N questions with the naive engine's, greedy and with four beams, and does no more.
+bert4torch takes part where it can be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from nlptasks.backbone.batch import by_length
+from nlptasks.qa.answers import Answerer
+from nlptasks.qa.examples import Example
+from nlptasks.qa.formats import parts
+from nlptasks.qa.model import load
+from nlptasks.qa.row import Options, Row
+from nlptasks.training import checkpoint
+
+NAIVE = Path(__file__).parents[1] / "writing" / "naive.py"
+MOST = 4
+Answers = list[list[int]]
+
+
+def read(path: Path, count: int, seed: int = 0) -> list[Row]:
+    """Read questions of a SQuAD document, drawn by the seed, with 1 to 4 passages each, in turn."""
+    document = json.loads(path.read_text("utf-8"))
+    asked = [one for item in document["data"] for one in parts(item)]
+    passages = list(dict.fromkeys(one["passage"] for one in asked))
+    drawn = random.Random(seed)
+    rows = []
+    for number, one in enumerate(drawn.sample(asked, count)):
+        others = drawn.sample([text for text in passages if text != one["passage"]], number % MOST)
+        texts = [one["passage"], *others]
+        drawn.shuffle(texts)
+        rows.append(Row(one["question"], passages=texts))
+    return rows
+
+
+def answerer(folder: Path, method: str, beam: int = 1) -> Answerer:
+    """Load a model in float32."""
+    found = checkpoint.open_folder(folder, "qa", method)
+    return Answerer(load(found, Options(beam=beam), device="cpu", dtype="float32"))
+
+
+def naive_engine() -> ModuleType:
+    """Load the naive engine of the tests."""
+    spec = importlib.util.spec_from_file_location("naive_writer", NAIVE)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{NAIVE} is gone")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ours(model: Answerer, examples: Sequence[Example]) -> Answers:
+    """Answer by nlpk's engine: the best answer's tokens."""
+    find = model.write if model.layout.writes else model.fill
+    found = [one for one in model.loaded.budget.run(examples, model.size, find)]
+    for one in found:
+        if isinstance(one, Exception):
+            raise one
+    return [one.texts[0][0] if one.texts else [] for one in found]
+
+
+def naive(model: Answerer, examples: Sequence[Example], beam: int) -> Answers:
+    """Answer by reading everything again for every token, one text at a time."""
+    engine, limit = naive_engine(), model.loaded.limits.answer
+    windows = [[window.ids for _, window in one.windows] for one in examples]
+    return [
+        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit)
+        for one, passages in zip(examples, windows, strict=True)
+    ]
+
+
+def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], int], Answers] | None:
+    """Build a model of bert4torch's layers with its decoder, where it can be imported: none where it cannot.
+
+    It decodes one question at a time, all its passages and beams in one batch, as the library's examples do.
+    """
+    try:
+        from bert4torch.generation import AutoRegressiveDecoder
+        from bert4torch.models import build_transformer_model
+    except ImportError as error:
+        print(f"bert4torch takes no part: {error}")
+        return None
+    with TemporaryDirectory() as named:  # it wants the tied weights under both their names
+        state = load_file(folder / "model.safetensors")
+        state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"].clone()
+        state["cls.predictions.decoder.bias"] = state["cls.predictions.bias"].clone()
+        save_file(state, Path(named) / "model.safetensors", metadata={"format": "pt"})
+        network = build_transformer_model(
+            config_path=str(folder / "config.json"),
+            checkpoint_path=str(Path(named) / "model.safetensors"),
+            model="bert",
+            application="unilm",
+            with_mlm=True,
+            verbose=0,
+        ).eval()
+    end = model.end
+
+    class Reader(AutoRegressiveDecoder):  # type: ignore[misc]
+        """Lets passages vote, as kexue.fm/archives/7115 describes."""
+
+        @AutoRegressiveDecoder.wraps(default_rtype="probas", use_states=False)  # type: ignore[misc]
+        def predict(self, inputs: Any, output_ids: torch.Tensor, states: Any) -> torch.Tensor:  # noqa: ANN401
+            """Give the votes (beams, V) for the next token of each beam."""
+            written = output_ids.tolist()
+            step = output_ids.shape[1]
+            if step == 0:
+                self.voting = list(range(len(self.prompts)))
+            rows = [[*self.prompts[k], *ids] for ids in written for k in self.voting]
+            longest = max(map(len, rows))
+            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+            places = torch.arange(longest)
+            starts = torch.tensor([len(self.prompts[k]) for _ in written for k in self.voting]).unsqueeze(1)
+            with torch.inference_mode():
+                logits = network([ids, (places >= starts).long()])
+            logits = logits[-1] if isinstance(logits, (list, tuple)) else logits
+            last = logits[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
+            chances = last.softmax(-1).view(len(written), len(self.voting), -1)
+            if step == 0:
+                kept = (chances[0].argmax(-1) != end).nonzero().flatten().tolist()
+                self.voting, chances = [self.voting[place] for place in kept], chances[:, kept]
+            allowed = torch.zeros(len(written), chances.shape[-1])
+            allowed[:, end] = 1
+            for row, said in enumerate(written):
+                for k in self.voting:
+                    passage = self.passages[k]
+                    runs = (at for at in range(len(passage) - step) if passage[at : at + step] == said)
+                    allowed[row, [passage[at + step] for at in runs]] = 1
+            return chances.square().sum(1) / (chances.sum(1) + 1) * allowed
+
+    decoder = Reader(bos_token_id=None, eos_token_id=end, max_new_tokens=model.loaded.limits.answer, min_new_tokens=0)
+
+    def answers(examples: Sequence[Example], beam: int) -> Answers:
+        found = []
+        for one in examples:
+            decoder.prompts, decoder.passages = model.prompts([one]), [window.ids for _, window in one.windows]
+            ids = decoder.beam_search([[0]], top_k=beam)
+            ids = (ids[0] if isinstance(ids, list) else ids).flatten().tolist()
+            found.append(ids[: ids.index(end)] if end in ids else ids)
+        return found
+
+    return answers
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, float]:
+    """Run, and give the result and the seconds."""
+    started = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - started
+
+
+def contest(
+    name: str,
+    model: Answerer,
+    examples: Sequence[Example],
+    peer: Callable[[Sequence[Example]], Answers],
+    *,
+    pairs: int,
+    count: int,
+) -> None:
+    """Time both in turn and print the rates, the median of the ratios, and how many answers are the same."""
+    rates, ratios, same, compared = [], [], 0, 0
+    for number in range(pairs):
+        chosen = [(number * count + place) % len(examples) for place in range(count)]
+        found, fast = timed(lambda: ours(model, examples))
+        theirs, slow = timed(lambda chosen=chosen: peer([examples[place] for place in chosen]))  # type: ignore[misc]
+        rates.append((len(examples) / fast, count / slow))
+        ratios.append(rates[-1][0] / rates[-1][1])
+        same += sum(found[place] == other for place, other in zip(chosen, theirs, strict=True))
+        compared += count
+    ours_rate, peer_rate = (statistics.median(side) for side in zip(*rates, strict=True))
+    print(
+        f"{name}: {ours_rate:.2f} against {peer_rate:.2f} questions/s, ratio {statistics.median(ratios):.1f} "
+        f"(from {min(ratios):.1f} to {max(ratios):.1f}); {same} of {compared} answers the same",
+        flush=True,
+    )
+
+
+def shares(models: Sequence[tuple[str, Answerer]], rows: Sequence[Row], pairs: int) -> None:
+    """Compare each way to answer with a bare forward pass over the same tokens, and print its share of the rate."""
+    for name, model in models:
+        examples = model.read(rows)
+        tokens = sum(len(prompt) for prompt in model.prompts(examples))
+        answering, reading = partial(ours, model, examples), partial(bare, model, examples)
+        runs = [(timed(answering)[1], timed(reading)[1]) for _ in range(pairs)]
+        seconds = statistics.median(full for full, _ in runs)
+        ratios = [pure / full for full, pure in runs]
+        print(
+            f"{name}: {len(examples) / seconds:.1f} questions/s, {tokens / seconds:,.0f} tokens/s, "
+            f"{statistics.median(ratios):.0%} of the bare forward pass (from {min(ratios):.0%} to {max(ratios):.0%})",
+            flush=True,
+        )
+
+
+def bare(model: Answerer, examples: Sequence[Example]) -> None:
+    """Read what a method reads, in the same passes, and do nothing with it."""
+
+    @torch.inference_mode()
+    def read(some: Sequence[Example]) -> list[None]:
+        groups, _ = by_length(model.prompts(some))
+        model.loaded.writer.bert.read(groups)
+        return [None] * len(some)
+
+    for _ in model.loaded.budget.run(examples, model.size, read):
+        pass
+
+
+def check(folder: Path, rows: Sequence[Row]) -> None:
+    """Compare all answers with the naive engine's."""
+    for beam in (1, MOST):
+        model = answerer(folder, "seq2seq", beam)
+        examples = model.read(rows)
+        found, right = ours(model, examples), naive(model, examples, beam)
+        same = sum(left == other for left, other in zip(found, right, strict=True))
+        lengths = [len(ids) for ids in found]
+        print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(lengths)}", flush=True)
+        for row, left, other in zip(rows, found, right, strict=True):
+            if left != other:
+                print(
+                    f"  {row.question}: {model.loaded.text.decode(left)!r}, naive {model.loaded.text.decode(other)!r}"
+                )
+
+
+def described(lengths: Sequence[int]) -> str:
+    """Say how long answers are."""
+    return f"{statistics.mean(lengths):.1f} tokens on average, at most {max(lengths)}, {lengths.count(0)} without one"
+
+
+def main() -> None:
+    """Run the contests."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="a SQuAD document")
+    parser.add_argument("--seq2seq", type=Path, required=True, help="a trained model of that method")
+    parser.add_argument("--mlm", type=Path, help="a trained model of that method")
+    parser.add_argument("--questions", type=int, default=500)
+    parser.add_argument("--peer", type=int, default=40, help="questions of a round for the slower side")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    rows = read(chosen.file, chosen.check or chosen.questions)
+    if chosen.check:
+        check(chosen.seq2seq, rows)
+        return
+    count = min(chosen.peer, len(rows))
+    for beam in (1, MOST):
+        model = answerer(chosen.seq2seq, "seq2seq", beam)
+        examples = model.read(rows)
+        lengths = [len(ids) for ids in ours(model, examples[:count])]
+        print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {described(lengths)}")
+        peers: dict[str, Any] = {"naive": lambda some, m=model, b=beam: naive(m, some, b)}
+        if library := bert4torch(chosen.seq2seq, model):
+            peers["bert4torch"] = lambda some, b=beam, answers=library: answers(some, b)
+        for name, peer in peers.items():
+            contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
+    models = [("seq2seq", answerer(chosen.seq2seq, "seq2seq"))]
+    if chosen.mlm:
+        models.append(("mlm", answerer(chosen.mlm, "mlm")))
+    shares(models, rows, chosen.pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Check the answers of both methods: places, votes, windows, and that neighbours change nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from nlptasks.backbone.batch import Batch
+from nlptasks.qa import answers as module
+from nlptasks.qa.answers import Answerer, chunks, elected, result, surest
+from nlptasks.qa.examples import Example
+from nlptasks.qa.row import Row
+from nlptasks.qa.windows import Window
+from nlptasks.writing.passages import Vote
+
+Make = Callable[..., Answerer]
+METHODS = pytest.mark.parametrize("method", ["seq2seq", "mlm"])
+
+
+def ask(answerer: Answerer, rows: list[Row]) -> list[dict[str, Any]]:
+    return answerer.answer(answerer.read(rows))
+
+
+def plain(answer: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(answer[name] for name in ("answer", "passage", "start", "end"))
+
+
+def numbers(answer: dict[str, Any]) -> list[float]:
+    votes = [vote["p"] for one in answer["candidates"] for vote in one["votes"]]
+    return [answer["score"], answer["no_answer"], *(one["score"] for one in answer["candidates"]), *votes]
+
+
+@METHODS
+@pytest.mark.parametrize("options", [{}, {"mode": "free"}, {"beam": 3, "top_k": 3}], ids=["plain", "free", "beam"])
+def test_together_and_alone_are_the_same(answerer: Make, rows: list[Row], method: str, options: dict[str, Any]) -> None:
+    asking = answerer(method, **options)
+    together = ask(asking, rows)
+    for row, found in zip(rows, together, strict=True):
+        alone = ask(asking, [row])[0]
+        assert plain(alone) == plain(found)
+        assert numbers(alone) == pytest.approx(numbers(found), abs=1e-4)
+    assert [plain(one) for one in ask(asking, rows[::-1])][::-1] == [plain(one) for one in together]
+
+
+@METHODS
+def test_places_are_those_of_the_text_as_it_came(answerer: Make, method: str) -> None:
+    texts = ["  今天\u3000天气 很好😀，ＰＬＡＹ the é\u0301 公园", "e\u0301今\u200b天<b>玩</b>"]
+    for row in [Row("公园", text) for text in texts] + [Row("公园", passages=texts)]:
+        found = ask(answerer(method, top_k=3, beam=3), [row])[0]
+        assert found["candidates"]
+        for one in found["candidates"]:
+            assert row.texts[one["passage"]][one["start"] : one["end"]] == one["answer"]
+            assert one["answer"].strip()
+
+
+@METHODS
+def test_a_place_in_a_window_is_one_of_the_whole_passage(answerer: Make, method: str) -> None:
+    text = "我们去公园玩吧" * 8 + "the play"
+    found = ask(answerer(method, beam=4, top_k=4), [Row("他", text)])[0]
+    assert found["candidates"]
+    for one in found["candidates"]:
+        assert text[one["start"] : one["end"]] == one["answer"]
+        assert [vote["passage"] for vote in one["votes"]] == [0]
+
+
+@METHODS
+def test_a_blank_passage_keeps_its_number_and_does_not_vote(answerer: Make, method: str) -> None:
+    found = ask(answerer(method), [Row("公园", passages=["  ", "我们去公园玩"])])[0]
+    assert all(vote["passage"] == 1 for one in found["candidates"] for vote in one["votes"])
+
+
+@METHODS
+def test_passages_without_a_token_hold_no_answer(answerer: Make, method: str) -> None:
+    row = Row("公园", "\u200b")
+    found = ask(answerer(method), [row, Row("公园", "我们去公园")])
+    assert found[0] == {
+        "answer": "",
+        "score": 1.0,
+        "passage": None,
+        "start": None,
+        "end": None,
+        "no_answer": 1.0,
+        "candidates": [],
+    }
+    assert found[1]["candidates"] or found[1]["answer"] == ""
+
+
+@METHODS
+def test_where_every_window_abstains_the_answer_is_empty(answerer: Make, rows: list[Row], method: str) -> None:
+    asking = answerer(method)
+    asking.loaded.writer.decoder.bias.data[asking.end] += 100
+    for found in ask(asking, rows):
+        assert plain(found) == ("", None, None, None)
+        assert found["score"] == found["no_answer"] == pytest.approx(1)
+
+
+def test_seq2seq_tells_the_first_tokens_chance_of_the_end(answerer: Make, rows: list[Row]) -> None:
+    asking = answerer("seq2seq")
+    examples = asking.read(rows)
+    for example, found in zip(examples, asking.answer(examples), strict=True):
+        with torch.inference_mode():
+            prompts = asking.prompts([example])
+            last = torch.cat([asking.loaded.writer.bert(Batch(torch.tensor([ids])))[:, -1] for ids in prompts])
+            none = asking.loaded.writer.logits(last).softmax(-1)[:, asking.end]
+        assert found["no_answer"] == pytest.approx(float(none.min()), abs=1e-5)
+
+
+def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
+    """Compare with a plain loop over one passage: the likeliest token that goes on with an n-gram, up to the end."""
+    asking = answerer("mlm", top_k=9)
+    for row in rows:
+        example = asking.read([row])[0]
+        said: dict[tuple[int, ...], dict[int, float]] = {}
+        for (number, window), prompt in zip(example.windows, asking.prompts([example]), strict=True):
+            with torch.inference_mode():
+                hidden = asking.loaded.writer.bert(Batch(torch.tensor([prompt])))[:, 1 : 1 + asking.layout.answer]
+                chances = asking.loaded.writer.logits(hidden)[0].softmax(-1)
+            ids: list[int] = []
+            picked: list[float] = []
+            for here in chances:
+                runs = [window.ids[at : at + len(ids) + 1] for at in range(len(window.ids) - len(ids))]
+                allowed = {run[-1] for run in runs if run[:-1] == ids} | {asking.end}
+                best = max(allowed, key=lambda token: float(here[token]))  # noqa: B023
+                picked.append(float(here[best]))
+                if best == asking.end:
+                    break
+                ids.append(best)
+            if ids:
+                votes = said.setdefault(tuple(ids), {})
+                votes[number] = max(votes.get(number, 0.0), sum(picked) / len(picked))
+        found = asking.answer([example])[0]
+        scores = sorted((result(votes) for votes in said.values()), reverse=True)
+        assert [one["score"] for one in found["candidates"]] == pytest.approx(scores, abs=1e-5)
+        assert {frozenset((v["passage"], round(v["p"], 4)) for v in one["votes"]) for one in found["candidates"]} == {
+            frozenset((number, round(p, 4)) for number, p in votes.items()) for votes in said.values()
+        }
+
+
+def test_windows_vote_as_one_passage_which_the_surest_speaks_for() -> None:
+    windows = [(0, Window([7], [(0, 1)])), (0, Window([7], [(2, 3)])), (1, Window([7], [(0, 1)]))]
+    example = Example([1], windows, ["", ""])
+    votes = [Vote(0, 0.2, 0), Vote(1, 0.6, 0), Vote(2, 0.5, 0)]
+    assert surest(votes, example) == {0: 0.6, 1: 0.5}
+    assert result({0: 0.6, 1: 0.5}) == pytest.approx((0.36 + 0.25) / 2.1)
+    ranked = elected([([7], Vote(5, 0.2, 0)), ([], Vote(6, 0.9, None)), ([8], Vote(7, 0.5, 0))], 5, example)
+    assert [ids for ids, _ in ranked] == [[8], [7]]
+    assert [vote.prompt for _, said in ranked for vote in said] == [2, 0]
+
+
+def test_chunks_hold_one_place_at_least() -> None:
+    assert list(chunks([3, 3, 3, 9, 1], 6)) == [[0, 1], [2], [3], [4]]
+    assert list(chunks([], 6)) == []
+
+
+def test_of_very_many_windows_the_surest_vote(
+    answerer: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "".join("今天气很好我们去公园玩吧北京上海"[n * 7 % 16] for n in range(400))
+    asking = answerer("seq2seq", tokens=64)
+    with caplog.at_level(logging.INFO):
+        found = ask(asking, [Row("公园", text)])[0]
+    assert "windows of a long text vote" in caplog.text
+    assert text[found["start"] : found["end"]] == found["answer"]
+    monkeypatch.setattr(module, "HELD", 1000)
+    whole = ask(asking, [Row("公园", text)])[0]
+    assert found["no_answer"] == pytest.approx(whole["no_answer"], abs=1e-5)
+
+
+@METHODS
+def test_a_long_text_is_answered_and_counted(answerer: Make, method: str, caplog: pytest.LogCaptureFixture) -> None:
+    asking = answerer(method, tokens=512)
+    text = "我们去公园玩吧。" * 500
+    found = ask(asking, [Row("公园" * 20, text), Row("公园", "很好")])
+    assert text[found[0]["start"] : found[0]["end"]] == found[0]["answer"]
+    with caplog.at_level(logging.INFO):
+        asking.report()
+    assert "passages read in overlapping windows: 1 of 2" in caplog.text
+    assert "of which only the start was read: 1" in caplog.text

@@ -1,0 +1,146 @@
+"""Check QA as a task: what it learns by heart it answers, what it is scored by, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from nlptasks.backbone import weights
+from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import InputError, UsageError
+from nlptasks.qa import task as module
+from nlptasks.qa.answers import Answerer
+from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
+from nlptasks.qa.task import Task, demo, evaluations, score_predictions
+from nlptasks.training import models
+from nlptasks.training.trainer import Run, fit
+
+LIMITS: dict[str, Any] = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
+RECORDS: list[dict[str, Any]] = [
+    {"question": "我们去哪玩", "passage": "今天天气很好，我们去公园玩吧。", "answers": ["公园"]},
+    {"question": "天气好吗", "passage": "今天天气很好，我们去公园玩吧。", "answers": ["很好"]},
+    {"question": "上海有吗", "passage": "北京的公园很大，上海也有。", "answers": ["也有"]},
+    {"question": "公园大吗", "passage": "北京的公园很大，上海也有。", "answers": ["很大"]},
+    {"question": "他来了吗", "passage": "北京的公园很大，上海也有。", "answers": []},
+    {"question": "谁来了", "passage": "他们到上海来了。", "answers": ["他们"]},
+    {"question": "到哪来了", "passage": "他们到上海来了。", "answers": ["上海"]},
+    {"question": "天气好吗", "passage": "他们到上海来了。", "answers": []},
+]
+
+
+def rows() -> list[Row]:
+    return [Row(**record) for record in RECORDS]
+
+
+def lessons(method: str) -> list[dict[str, Any]]:
+    return [lesson for record in RECORDS for lesson in training_rows(method, record)]
+
+
+@pytest.mark.parametrize("method", ["seq2seq", "mlm"])
+def test_what_is_learnt_by_heart_is_answered(tiny: Backbone, method: str) -> None:
+    torch.manual_seed(0)
+    steps = 400
+    made = {"learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0, "batch_size": 8, "steps": steps}
+    settings = Settings(**made, **LIMITS)
+    task = Task(method, settings, tiny.text)
+    model = task.model(tiny)
+    for part in model.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+        if hasattr(part, "attention_dropout"):
+            part.attention_dropout = 0.0  # type: ignore[assignment]
+    run = Run(task, model, lessons(method), settings, torch.device("cpu"))
+    for progress in fit(run, None, dtype=torch.float32, every=10):
+        if progress.loss < 0.01:
+            break
+    model.eval()
+    scores = task.score(model, rows(), Budget(4096))
+    assert scores["exact_match"] == scores["f1"] == scores["no_answer_f1"] == 1.0
+
+
+def test_a_batch_needs_targets(tiny: Backbone) -> None:
+    task = Task("mlm", Settings(**LIMITS), tiny.text)
+    model = task.model(tiny)
+    with pytest.raises(ValueError, match="training needs targets"):
+        task.loss(model, replace(task.batch(lessons("mlm")), targets=None))
+
+
+def test_limits_beyond_the_positions_are_refused_before_training(tiny: Backbone) -> None:
+    task = Task("mlm", Settings(**{**LIMITS, "passage_limit": 50}), tiny.text)
+    with pytest.raises(UsageError, match="the model has 64; lower --passage-limit"):
+        task.model(tiny)
+
+
+def test_rows_are_drawn_by_the_seed(tiny: Backbone) -> None:
+    found = lessons("mlm")
+    drawn = [Task("mlm", Settings(max_rows=3, seed=seed, **LIMITS), tiny.text).chosen(found) for seed in (1, 1, 2)]
+    assert len(drawn[0]) == 3
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert Task("mlm", Settings(max_rows=100, **LIMITS), tiny.text).chosen(found) is found
+
+
+def test_the_heads_weights_are_named_as_hugging_face_does(tiny: Backbone) -> None:
+    task = Task("mlm", Settings(**LIMITS), tiny.text)
+    assert set(task.rest(task.model(tiny))) == {
+        "cls.predictions.bias",
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+    }
+
+
+def test_predictions_of_any_system_are_scored() -> None:
+    good = [{"answer": (record["answers"] or [""])[0]} for record in RECORDS]
+    assert score_predictions(good, rows())["exact_match"] == 1.0
+    with pytest.raises(InputError, match="7 predictions for 8 records; expected one for each"):
+        score_predictions(good[1:], rows())
+    with pytest.raises(InputError, match="a prediction without an answer"):
+        score_predictions([*good[1:], {"text": "公园"}], rows())
+    with pytest.raises(InputError, match="a prediction without an answer"):
+        score_predictions([*good[1:], None], rows())
+
+
+def test_an_error_while_answering_is_not_swallowed(
+    answerer: Callable[..., Answerer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Answerer, examples: object) -> None:
+        raise RuntimeError("out of paper")
+
+    monkeypatch.setattr(module.Answerer, "answer", failing)
+    with pytest.raises(RuntimeError, match="out of paper"):
+        list(evaluations(answerer("mlm").loaded, rows(), Sweep()))
+
+
+def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Answerer]) -> None:
+    ((settings, scores),) = evaluations(answerer("seq2seq", beam=2).loaded, rows(), Sweep())
+    assert settings == {"mode": "extractive", "beam": 2}
+    assert set(scores) == {"exact_match", "f1", "sogou_accuracy", "sogou_f1", "sogou_final", "no_answer_f1"}
+
+
+def test_the_demo_answers_where_there_is_a_model(
+    qa_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NLPK_HOME", str(tmp_path))
+    title, columns, lines = demo()
+    assert title.startswith("no model for qa yet")
+    assert [line[0] for line in lines] == ["seq2seq", "mlm"]
+    models.use("qa", qa_models["seq2seq"])
+    title, columns, lines = demo()
+    assert title.startswith("qa: ")
+    assert len(lines) == 2
+    assert all(len(line) == len(columns) for line in lines)
+
+
+def test_a_backbone_as_it_is_can_be_asked() -> None:
+    loaded = module.load(None, Options(), backbone=str(weights.DEFAULT), device="cpu")
+    worker = module.worker(loaded)
+    (found,) = worker.answer(worker.read([Row("诺贝尔奖是哪年设立的", "诺贝尔奖于1895年设立。")]))
+    assert found["candidates"]
