@@ -29,6 +29,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlptasks.backbone.batch import by_length
+from nlptasks.errors import RecordError
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Example
 from nlptasks.qa.formats import parts
@@ -75,11 +76,12 @@ def naive_engine() -> ModuleType:
 def ours(model: Answerer, examples: Sequence[Example]) -> Answers:
     """Answer by nlpk's engine: the best answer's tokens."""
     find = model.write if model.layout.writes else model.fill
-    found = [one for one in model.loaded.budget.run(examples, model.size, find)]
-    for one in found:
-        if isinstance(one, Exception):
+    answers: Answers = []
+    for one in model.loaded.budget.run(examples, model.size, find):
+        if isinstance(one, RecordError):
             raise one
-    return [one.texts[0][0] if one.texts else [] for one in found]
+        answers.append(one.texts[0][0] if one.texts else [])
+    return answers
 
 
 def naive(model: Answerer, examples: Sequence[Example], beam: int) -> Answers:
@@ -121,7 +123,7 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
     class Reader(AutoRegressiveDecoder):  # type: ignore[misc]
         """Lets passages vote, as kexue.fm/archives/7115 describes."""
 
-        @AutoRegressiveDecoder.wraps(default_rtype="probas", use_states=False)  # type: ignore[misc]
+        @AutoRegressiveDecoder.wraps(default_rtype="probas", use_states=False)  # type: ignore[untyped-decorator]
         def predict(self, inputs: Any, output_ids: torch.Tensor, states: Any) -> torch.Tensor:  # noqa: ANN401
             """Give the votes (beams, V) for the next token of each beam."""
             written = output_ids.tolist()
@@ -148,7 +150,8 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
                     passage = self.passages[k]
                     runs = (at for at in range(len(passage) - step) if passage[at : at + step] == said)
                     allowed[row, [passage[at + step] for at in runs]] = 1
-            return chances.square().sum(1) / (chances.sum(1) + 1) * allowed
+            votes: torch.Tensor = chances.square().sum(1) / (chances.sum(1) + 1) * allowed
+            return votes
 
     decoder = Reader(bos_token_id=None, eos_token_id=end, max_new_tokens=model.loaded.limits.answer, min_new_tokens=0)
 

@@ -124,7 +124,7 @@ def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
             for here in chances:
                 runs = [window.ids[at : at + len(ids) + 1] for at in range(len(window.ids) - len(ids))]
                 allowed = {run[-1] for run in runs if run[:-1] == ids} | {asking.end}
-                best = max(allowed, key=lambda token: float(here[token]))  # noqa: B023
+                best = max(allowed, key=lambda token: float(here[token]))
                 picked.append(float(here[best]))
                 if best == asking.end:
                     break

@@ -84,7 +84,8 @@ def test_what_a_token_may_see(tiny: Backbone, method: str) -> None:
 
     def states(ids: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return tiny.bert(replace(group, ids=ids))[0]
+            hidden: torch.Tensor = tiny.bert(replace(group, ids=ids))
+            return hidden[0]
 
     before = states(group.ids)
     for place in range(length):

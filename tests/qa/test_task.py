@@ -46,8 +46,8 @@ def lessons(method: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", ["seq2seq", "mlm"])
 def test_what_is_learnt_by_heart_is_answered(tiny: Backbone, method: str) -> None:
     torch.manual_seed(0)
-    steps = 400
-    made = {"learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0, "batch_size": 8, "steps": steps}
+    rate = {"learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0}
+    made: dict[str, Any] = {**rate, "batch_size": 8, "steps": 400}
     settings = Settings(**made, **LIMITS)
     task = Task(method, settings, tiny.text)
     model = task.model(tiny)
