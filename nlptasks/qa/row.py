@@ -116,6 +116,8 @@ REFERENCES = ("answers",)
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
 ALIASES = formats.ALIASES
+#: Fields whose option may stand several times, and those that the texts then fill.
+SEVERAL = {"passage": "passages"}
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "webqa", "squad")
 FRAMES = formats.FRAMES
