@@ -2,8 +2,8 @@
 
     python tests/benchmarks/memory.py $NLPK_DATA/similarity/lcqmc_valid.tsv
 
-Lines are made from the sentences of the file, each with its number in front, so that all differ. Of each only the first 8
-tokens are read: what could grow is what is kept for a line, and that does not depend on its length.
+Lines are made from the sentences of the file, each with its number in front, so that all differ. Of each only the first
+8 tokens are read: what could grow is what is kept for a line, and that does not depend on its length.
 """
 
 from __future__ import annotations
