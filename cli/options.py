@@ -166,7 +166,7 @@ def given(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN4
 def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  # noqa: ANN401
     """Turn a field into an option; what is not given is none, so that files and methods can decide."""
     kind = field.type if type(None) in typing.get_args(field.type) else field.type | None
-    name = "--" + field.name.replace("_", "-")
+    name = option_name(field.name)
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
@@ -176,6 +176,11 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
         rich_help_panel=panel(group),
     )
     return parameter(field.name, kind, option)
+
+
+def option_name(field: str) -> str:
+    """Name the option of a field: one letter has one hyphen."""
+    return f"-{field}" if len(field) == 1 else "--" + field.replace("_", "-")
 
 
 def parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, replace
 from itertools import chain
@@ -17,7 +18,21 @@ from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
-from .options import FILE, Machine, Model, Reading, Writing, built, choice, flag, given, parameter, refuse_key, signed
+from .options import (
+    FILE,
+    Machine,
+    Model,
+    Reading,
+    Writing,
+    built,
+    choice,
+    flag,
+    given,
+    option_name,
+    parameter,
+    refuse_key,
+    signed,
+)
 from .outputs import json_lines, opened
 from .streams import is_terminal, one, records, refuse_input, skip, value_of
 from .tasks import naming
@@ -44,15 +59,51 @@ def command_for(task: str) -> Callable[..., None]:
         parameter("file", *get_args(FILE)),
         *(record_flag(field, form) for field in asked(form)),
         *(flag(field, form.Options) for field in rows.describe(form.Options)),
+        *mode_flags(form),
         parameter("method", method | None, typer.Option(help="Ask a model of this method.", show_default=False)),
         parameter("name", str, key, "prediction"),
         *(flag(field, group) for group in GROUPS for field in rows.describe(group)),
     ]
 
     def command(**values: Any) -> None:  # noqa: ANN401
-        predict(task, form, values)
+        predict(task, in_mode(form, values), values)
 
     return signed(command, nlptasks.summary(task), parameters)
+
+
+def mode_flags(form: ModuleType) -> list[Any]:
+    """Make a switch for each other way to ask, with the options that only this way has."""
+    known = {field.name for field in rows.describe(form.Options)}
+    made = []
+    for name, mode in modes_of(form).items():
+        help = inspect.getdoc(mode) or ""
+        made.append(flag(rows.Field(name, bool, False, help), mode.Options))
+        made += [flag(field, mode.Options) for field in rows.describe(mode.Options) if field.name not in known]
+    return made
+
+
+def modes_of(form: ModuleType) -> Mapping[str, ModuleType]:
+    """Give the other ways to ask, each a form with rows and options of its own, by the flags that choose them."""
+    found: Mapping[str, ModuleType] = getattr(form, "MODES", {})
+    return found
+
+
+def in_mode(form: ModuleType, values: Mapping[str, Any]) -> ModuleType:
+    """Choose the way to ask.
+
+    Raises:
+        UsageError: an option belongs to another way.
+    """
+    modes = modes_of(form)
+    switch = next((name for name in modes if values[name]), None)
+    chosen = modes[switch] if switch else form
+    known = {field.name for kind in (chosen.Row, chosen.Options) for field in rows.describe(kind)}
+    for name, other in {"": form, **modes}.items():
+        for field in [*asked(other), *rows.describe(other.Options)]:
+            if field.name not in known and values[field.name] not in (None, []):
+                remedy = f"not used with --{switch}" if switch else f"needs --{name}"
+                raise UsageError(f"{option_name(field.name)}: {remedy}")
+    return chosen
 
 
 def record_flag(field: rows.Field, form: ModuleType) -> Any:  # noqa: ANN401 - a parameter
@@ -126,7 +177,7 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
     """Read the fields that the options give; several texts of a field fill the one that takes a list.
 
     Raises:
-        UsageError: stdin is asked for twice.
+        UsageError: stdin is asked for twice, or there are several texts where one is expected.
     """
     given = {field.name: values[field.name] for field in asked(form) if values[field.name] not in (None, [])}
     texts = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
@@ -135,6 +186,8 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
     fields: dict[str, str | list[str]] = {}
     for name, found in texts.items():
         read = [value_of(text) for text in found]
+        if len(read) > 1 and name not in several_of(form):
+            raise UsageError(f"--{name}: found {len(read)} of them, expected one")
         if len(read) == 1:
             fields[name] = read[0]
         else:

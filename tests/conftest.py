@@ -106,6 +106,7 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         head = TokenHead(backbone.bert.config)
         torch.nn.init.normal_(head.dense.weight, std=0.5)
         folders[method] = tmp_path_factory.mktemp(method)
-        about = {"nlpk": "0", "task": "qa", "method": method, "settings": limits}
+        settings = limits | {"generate": method == "seq2seq"}
+        about = {"nlpk": "0", "task": "qa", "method": method, "settings": settings}
         checkpoint.save(folders[method], backbone.bert, backbone.text, head.named(), about)
     return folders

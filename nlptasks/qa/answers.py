@@ -14,7 +14,7 @@ from nlptasks.backbone.batch import by_length, restored
 from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
-from nlptasks.qa.row import Row
+from nlptasks.qa.row import Options, Row
 from nlptasks.writing import beam
 from nlptasks.writing.passages import Council, Runs, Table, Vote, tally
 
@@ -45,8 +45,14 @@ class Answerer:
     """Turns rows into answers: the task's worker."""
 
     def __init__(self, loaded: Loaded) -> None:
-        """Answer with a model."""
-        self.loaded = loaded
+        """Answer with a model.
+
+        Raises:
+            TypeError: it was loaded to do something else.
+        """
+        if not isinstance(loaded.options, Options):
+            raise TypeError("answering needs the options of answering")
+        self.loaded, self.options = loaded, loaded.options
         self.encoder = Encoder(loaded.text, loaded.limits)
         self.layout = Layout(loaded.method, loaded.text, loaded.limits.answer)
         self.end = loaded.text.special["end"]
@@ -90,7 +96,7 @@ class Answerer:
 
     def write(self, examples: Sequence[Example]) -> list[Found]:
         """Write answers token by token, the passages voting on each."""
-        options, writer = self.loaded.options, self.loaded.writer
+        options, writer = self.options, self.loaded.writer
         if len(examples) == 1 and self.size(examples[0]) > HELD * self.loaded.budget.tokens:
             return [self.write_of_many(examples[0])]
         draft = writer.begin(self.prompts(examples))
@@ -165,7 +171,7 @@ class Answerer:
             For each window the tokens, the mean of their probabilities and that of the end, the first token's place
             in the window, and the probability of no answer.
         """
-        runs, rows, extractive = Runs(table), len(hidden), self.loaded.options.mode == "extractive"
+        runs, rows, extractive = Runs(table), len(hidden), self.options.mode == "extractive"
         offered, end = table.tokens[table.owner], 0 if extractive else self.end
         is_open = torch.ones(rows, dtype=torch.bool, device=hidden.device)
         sums, lengths = torch.zeros(rows, device=hidden.device), torch.full_like(table.owner, hidden.shape[1])
@@ -207,7 +213,7 @@ class Answerer:
         top = {"answer": "", "score": no_answer, "passage": None, "start": None, "end": None} if is_none else told[0]
         first = {name: top[name] for name in ("answer", "score", "passage", "start", "end")}
         ranked = told[: not is_none] + sorted(told[not is_none :], key=lambda one: -one["score"])
-        return {**first, "no_answer": no_answer, "candidates": ranked[: self.loaded.options.top_k]}
+        return {**first, "no_answer": no_answer, "candidates": ranked[: self.options.top_k]}
 
     def candidate(self, example: Example, ids: list[int], votes: Sequence[Vote]) -> dict[str, Any]:
         """Tell an answer: as the surest of the passages that hold it writes it."""

@@ -151,6 +151,8 @@ class Lesson:
     question: list[int]
     passage: list[int]
     answer: list[int]
+    is_asked: bool = True
+    """Whether the question is given, or is to be written as well."""
 
 
 def said(passage: str, part: Window) -> str:

@@ -1,6 +1,6 @@
 """How the two methods lay out question, passage and answer in a sequence.
 
-Sources: kexue.fm/archives/7115 (seq2seq), kexue.fm/archives/7148 (mlm).
+Sources: kexue.fm/archives/7115 (seq2seq), 7148 (mlm), 7630 (questions with their answers).
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ class Layout:
         self.writes, self.answer = method == "seq2seq", answer
         self.start, self.end, self.mask = (text.special[name] for name in ("start", "end", "mask"))
 
-    def prompt(self, question: Sequence[int], passage: Sequence[int]) -> list[int]:
-        """Lay out what is asked.
+    def prompt(self, question: Sequence[int] | None, passage: Sequence[int]) -> list[int]:
+        """Lay out what is asked, or the passage alone where a question is to be written.
 
         `[CLS] passage [SEP] question [SEP]` for seq2seq; `[CLS] [MASK]… [SEP] question [SEP] passage [SEP]` for mlm.
         """
+        if question is None:
+            return [self.start, *passage, self.end]
         if self.writes:
             return [self.start, *passage, self.end, *question, self.end]
         return [self.start, *[self.mask] * self.answer, self.end, *question, self.end, *passage, self.end]
@@ -45,11 +47,21 @@ class Layout:
         """Give the tokens to learn: the answer and its end, which an answer beyond the limit does not have."""
         return [*answer, self.end][: self.answer]
 
+    def laid(self, lesson: Lesson) -> tuple[list[int], list[int]]:
+        """Give what is read and what is learnt of a lesson: an answer, or an answer and its question, each with an end.
+
+        `[CLS] passage [SEP] | answer [SEP] question [SEP]` is kexue.fm/archives/7630's.
+        """
+        if lesson.is_asked:
+            return self.prompt(lesson.question, lesson.passage), self.target(lesson.answer)
+        answer = [*lesson.answer[: self.answer - 1], self.end]
+        return self.prompt(None, lesson.passage), [*answer, *lesson.question, self.end]
+
     def work(self, lessons: Sequence[Lesson]) -> Work:
         """Lay out lessons for one forward pass; the targets are (2, M): places in the groups end to end, and tokens."""
         rows = []
         for lesson in lessons:
-            prompt, target = self.prompt(lesson.question, lesson.passage), self.target(lesson.answer)
+            prompt, target = self.laid(lesson)
             ids = [*prompt, *target[:-1]] if self.writes else prompt
             rows.append((ids, len(prompt) if self.writes else len(ids), target))
         order = sorted(range(len(rows)), key=lambda place: len(rows[place][0]))

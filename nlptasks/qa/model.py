@@ -18,6 +18,7 @@ from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
+from nlptasks.qa import pairs_row
 from nlptasks.qa.examples import Limits
 from nlptasks.qa.row import METHODS, Options, Settings
 from nlptasks.training.checkpoint import Checkpoint
@@ -77,7 +78,7 @@ class Loaded:
 
     writer: Writer
     text: Text
-    options: Options
+    options: Options | pairs_row.Options
     limits: Limits
     budget: Budget
     name: str
@@ -92,7 +93,7 @@ class Loaded:
 
 def load(
     found: Checkpoint | None,
-    options: Options,
+    options: Options | pairs_row.Options,
     *,
     backbone: str | None = None,
     device: str = "auto",
@@ -116,6 +117,8 @@ def load(
     source = found.folder if found else backbone
     if source is None:
         raise ModelError(NO_MODEL)
+    if found and isinstance(options, pairs_row.Options) and not found.settings.get("generate"):
+        raise ModelError(f"{source}: has not learnt to write questions; train one with nlpk train qa --generate")
     loaded = weights.load(source)
     head = TokenHead.load(loaded.bert, loaded.rest)
     if head is None:

@@ -11,7 +11,7 @@ from typing import Any
 from nlptasks import rows
 from nlptasks.errors import RecordError
 from nlptasks.files import Record
-from nlptasks.qa import formats, spans
+from nlptasks.qa import formats, pairs_row, spans
 from nlptasks.qa.settings import Mixing as Mixing  # these four are a task's form, as rows and methods are
 from nlptasks.qa.settings import Options as Options
 from nlptasks.qa.settings import Settings as Settings
@@ -118,6 +118,8 @@ SAMPLE_DEV = "dev.jsonl"
 ALIASES = formats.ALIASES
 #: Fields whose option may stand several times, and those that the texts then fill.
 SEVERAL = {"passage": "passages"}
+#: Other ways to ask, each chosen by a flag of its name.
+MODES = {"generate": pairs_row}
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "webqa", "squad")
 FRAMES = formats.FRAMES

@@ -95,6 +95,8 @@ class Settings(TrainingSettings):
     """Tokens of an answer at most."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
+    generate: bool = False
+    """Learn to write questions with their answers, too, for `nlpk predict qa --generate`; seq2seq only."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from torch import Tensor
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError
+from nlptasks.errors import InputError, UsageError
+from nlptasks.qa import pairs_row
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Encoder, Limits
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import NO_MODEL, TOKENS, Loaded, Reader, assembled, load
+from nlptasks.qa.pairs import Asker
 from nlptasks.qa.row import METHODS, Options, Row, Settings, Sweep
 from nlptasks.qa.scores import scored
 from nlptasks.task import Work
@@ -47,7 +49,13 @@ class Task:
     best = "f1"
 
     def __init__(self, method: str, settings: Settings, text: Text) -> None:
-        """Keep the method, its settings and the tokenizer."""
+        """Keep the method, its settings and the tokenizer.
+
+        Raises:
+            UsageError: a method that does not write is to learn to write questions.
+        """
+        if settings.generate and method != "seq2seq":
+            raise UsageError(f"--generate: {method} cannot write questions; use --method seq2seq")
         self.method, self.settings, self.text = method, settings, text
         self.limits = Limits.of(asdict(settings))
         self.encoder = Encoder(text, self.limits)
@@ -78,7 +86,10 @@ class Task:
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Lay out what rows teach, for one forward pass."""
-        return self.layout.work(self.encoder.lessons(rows))
+        lessons = self.encoder.lessons(rows)
+        if self.settings.generate:
+            lessons += [replace(lesson, is_asked=False) for lesson in lessons if lesson.answer]
+        return self.layout.work(lessons)
 
     def loss(self, model: Reader, work: Work) -> Tensor:
         """Compute the mean cross entropy of the answers' tokens."""
@@ -99,17 +110,16 @@ class Task:
         """Answer rows and score the answers."""
         writer = Writer.of(model.bert, model.head)
         loaded = Loaded(writer, self.text, Options(), self.limits, budget, self.name, self.method, Path())
-        return scores_of(loaded, rows)
+        return scores_of(Answerer(loaded), rows)
 
     def rest(self, model: Reader) -> dict[str, Tensor]:
         """Name the weights beside the encoder's."""
         return {name: tensor.detach() for name, tensor in model.head.named().items()}
 
 
-def scores_of(loaded: Loaded, labelled: Sequence[Row]) -> dict[str, float]:
+def scores_of(answerer: Answerer, labelled: Sequence[Row]) -> dict[str, float]:
     """Answer rows and score the answers."""
-    answerer = Answerer(loaded)
-    answers = loaded.budget.run(answerer.read(labelled), answerer.size, answerer.answer)
+    answers = answerer.loaded.budget.run(answerer.read(labelled), answerer.size, answerer.answer)
     texts = []
     for answer in answers:
         if isinstance(answer, Exception):
@@ -119,9 +129,9 @@ def scores_of(loaded: Loaded, labelled: Sequence[Row]) -> dict[str, float]:
     return scored(texts, [row.answers or [] for row in labelled])
 
 
-def worker(loaded: Loaded) -> Answerer:
-    """Make what answers the task's rows."""
-    return Answerer(loaded)
+def worker(loaded: Loaded) -> Answerer | Asker:
+    """Make what answers the task's rows, or asks about passages."""
+    return Asker(loaded) if isinstance(loaded.options, pairs_row.Options) else Answerer(loaded)
 
 
 def evaluations(
@@ -132,7 +142,8 @@ def evaluations(
     Yields:
         The setting and its scores.
     """
-    yield {"mode": loaded.options.mode, "beam": loaded.options.beam}, scores_of(loaded, labelled)
+    answerer = Answerer(loaded)
+    yield {"mode": answerer.options.mode, "beam": answerer.options.beam}, scores_of(answerer, labelled)
 
 
 def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:

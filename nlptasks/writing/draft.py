@@ -54,12 +54,18 @@ class Writer:
         return self.bert.tokens.weight.device
 
     @torch.inference_mode()
-    def begin(self, prompts: Sequence[Sequence[int]], condition: Tensor | None = None) -> Draft:
+    def begin(
+        self,
+        prompts: Sequence[Sequence[int]],
+        condition: Tensor | None = None,
+        begun: Sequence[int] | None = None,
+    ) -> Draft:
         """Read prompts, in one pass.
 
         Args:
             prompts: the tokens of each, at least one.
             condition: (P, C), or none.
+            begun: for each prompt, how many of its last tokens are written already: the beginning of a text; none.
 
         Raises:
             ValueError: there is no prompt, or one without a token.
@@ -73,16 +79,23 @@ class Writer:
         places = [order[end - len(group.ids) : end] for group, end in zip(groups, ends, strict=True)]
         shelf = Shelf(places, max(map(len, prompts)))
         ordered = None if condition is None else condition[torch.tensor(order, device=device)]
-        states = self.bert.read([self.masked(group).to(device) for group in groups], shelf, ordered)
+        behind = [[begun[place] if begun else 0 for place in some] for some in places]
+        masked = [self.masked(group, some).to(device) for group, some in zip(groups, behind, strict=True)]
+        states = self.bert.read(masked, shelf, ordered)
         shelf.advance(shelf.longest)
         last = restored(torch.cat([state[:, -1:] for state in states]), order)
         return Draft(self, shelf, lengths, self.logits(last), condition)
 
-    def masked(self, group: Batch) -> Batch:
-        """Let prompts be read from left to right, where they are."""
-        if not self.causal:
+    def masked(self, group: Batch, begun: Sequence[int]) -> Batch:
+        """Let prompts, or what is written of them, be read from left to right."""
+        if self.causal:
+            return replace(group, mask=masks.left_to_right(torch.ones_like(group.ids[:1], dtype=torch.bool)))
+        if not any(begun):
             return group
-        return replace(group, mask=masks.left_to_right(torch.ones_like(group.ids[:1], dtype=torch.bool)))
+        places = torch.arange(group.ids.shape[1]) - group.ids.shape[1]
+        written = (places >= -torch.tensor(begun).unsqueeze(1)).long()
+        segments = written * self.segment if self.segment else None
+        return replace(group, segments=segments, mask=masks.prefix(written, torch.ones_like(written).bool()))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32."""

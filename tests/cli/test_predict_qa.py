@@ -147,3 +147,30 @@ def test_without_a_model_one_line_says_how_to_get_one(nlpk: Nlpk) -> None:
     assert "no model for qa yet; make one: nlpk train qa --out DIR" in result.complaint
     title = nlpk("demo").out.decode().splitlines()[0]
     assert title.startswith("# no model for qa yet")
+
+
+def test_questions_are_written_for_passages(nlpk: Nlpk, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(f"{FIRST}\n\n{SECOND}\n", encoding="utf-8")
+    result = nlpk("predict", "qa", "--generate", tmp_path / "p.txt", "-n", 2)
+    assert result.status == 1
+    assert [line.get("passage") for line in result.lines] == [FIRST, None, SECOND]
+    for line in (result.lines[0], result.lines[2]):
+        for pair in line["prediction"]["pairs"]:
+            assert list(pair) == ["question", "answer", "start", "end", "logprob"]
+            assert line["passage"][pair["start"] : pair["end"]] == pair["answer"]
+    one = nlpk("predict", "qa", "--generate", "--passage", FIRST, "-n", 2)
+    assert one.lines[0] == result.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--generate", "--passage", FIRST, "--question", QUESTION), "--question: not used with --generate"),
+        (("--generate", "--passage", FIRST, "--top-k", 2), "--top-k: not used with --generate"),
+        (("--passage", FIRST, "--question", QUESTION, "-n", 2), "-n: needs --generate"),
+        (("--generate", "--passage", FIRST, "--passage", SECOND), "--passage: found 2 of them, expected one"),
+    ],
+)
+def test_the_options_of_the_other_way_to_ask_are_refused(nlpk: Nlpk, options: tuple[object, ...], problem: str) -> None:
+    result = nlpk("predict", "qa", *options)
+    assert (result.status, result.complaint) == (2, problem)

@@ -58,6 +58,14 @@ def test_only_answers_are_learnt_by_seq2seq_each_from_the_token_before(tiny: Bac
     assert sorted(work.order.tolist()) == [0, 1, 2, 3]
 
 
+def test_a_question_and_its_answer_are_written_behind_the_passage(tiny: Backbone) -> None:
+    made = layout(tiny, "seq2seq")
+    short, cut = (replace(LESSONS[number], is_asked=False) for number in (0, 3))
+    assert made.laid(short) == ([START, 30, 31, 32, END], [31, 32, END, 20, 21, END])
+    assert made.laid(cut) == ([START, 41, 42, END], [41, 42, 41, END, 24, END])
+    assert targets(made.work([short])) == [(END, 31), (31, 32), (32, END), (END, 20), (20, 21), (21, END)]
+
+
 def test_only_masks_are_learnt_by_mlm_and_none_behind_the_end(tiny: Backbone) -> None:
     work = layout(tiny, "mlm").work(LESSONS)
     assert sorted(targets(work)) == sorted((MASK, token) for lesson in LESSONS for token in [*lesson.answer, END][:4])

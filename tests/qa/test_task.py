@@ -142,5 +142,6 @@ def test_the_demo_answers_where_there_is_a_model(
 def test_a_backbone_as_it_is_can_be_asked() -> None:
     loaded = module.load(None, Options(), backbone=str(weights.DEFAULT), device="cpu")
     worker = module.worker(loaded)
+    assert isinstance(worker, module.Answerer)
     (found,) = worker.answer(worker.read([Row("诺贝尔奖是哪年设立的", "诺贝尔奖于1895年设立。")]))
     assert found["candidates"]

@@ -30,6 +30,21 @@ def test_a_step_is_what_reading_everything_again_gives(
         written = [[*ids, token] for ids, token in zip(written, tokens.flatten().tolist(), strict=True)]
 
 
+@pytest.mark.parametrize("options", [{}, {"segment": 0, "causal": True}, {"segment": 0}], ids=["unilm", "lm", "plain"])
+def test_a_text_that_is_begun_goes_on_as_if_it_had_been_written(
+    make_writer: Callable[..., Writer], naive: ModuleType, options: dict[str, int]
+) -> None:
+    writer = make_writer(**options)
+    written = [[30, 31], [], [32], [33, 34, 35]]
+    begun = [[*prompt, *ids] for prompt, ids in zip(PROMPTS, written, strict=True)]
+    draft = writer.begin(begun, begun=[len(ids) for ids in written])
+    for row, prompt in enumerate(PROMPTS):
+        assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, written[row]), atol=CLOSE)
+    draft.write(torch.tensor([[20], [21], [22], [23]]))
+    for row, prompt in enumerate(PROMPTS):
+        assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, [*written[row], 20 + row]), atol=CLOSE)
+
+
 def test_branches_go_on_from_their_parents(writer: Writer, naive: ModuleType) -> None:
     draft = writer.begin(PROMPTS)
     draft.write(torch.tensor([[20, 21, 22]] * 4), torch.zeros(4, 3, dtype=torch.long))
