@@ -170,6 +170,7 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
+        *([f"-{field.name}"] if len(field.name) == 1 else []),
         help=field.help + note + shown_default(field.default),
         metavar=metavar(field.name, field.type),
         show_default=False,
@@ -179,8 +180,8 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
 
 
 def option_name(field: str) -> str:
-    """Name the option of a field: one letter has one hyphen."""
-    return f"-{field}" if len(field) == 1 else "--" + field.replace("_", "-")
+    """Name the option of a field."""
+    return "--" + field.replace("_", "-")
 
 
 def parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:  # noqa: ANN401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 # torch and the tokenizer read these when they are imported, so they are set before any test module is.
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C, and every process that they start as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: The vocabulary of the tiny BERT: words and pieces, and below them what a simplified vocabulary leaves out.
 TINY_WORDS = (

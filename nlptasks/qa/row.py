@@ -118,6 +118,8 @@ SAMPLE_DEV = "dev.jsonl"
 ALIASES = formats.ALIASES
 #: Fields whose option may stand several times, and those that the texts then fill.
 SEVERAL = {"passage": "passages"}
+#: A backbone that has learnt nothing does not answer unless it is named.
+NEEDS_MODEL = True
 #: Other ways to ask, each chosen by a flag of its name.
 MODES = {"generate": pairs_row}
 #: What `nlpk data convert` can write.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlptasks import HERE, names, places
+from nlptasks import HERE, form, names, places
 from nlptasks.backbone import weights
 from nlptasks.errors import ModelError
 from nlptasks.training import checkpoint
@@ -123,8 +123,9 @@ def listed() -> list[Listed]:
 
 
 def is_alone(task: str) -> bool:
-    """Tell whether nothing but the embedded backbone is there to answer a task."""
-    return not choices().get(task) and not embedded(task)
+    """Tell whether the embedded backbone answers a task, since nothing else does."""
+    needs_more = getattr(form(task), "NEEDS_MODEL", False)
+    return not needs_more and not choices().get(task) and not embedded(task)
 
 
 def look(folder: Path, origin: str, answers: bool) -> Listed:

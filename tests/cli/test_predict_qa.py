@@ -167,7 +167,7 @@ def test_questions_are_written_for_passages(nlpk: Nlpk, tmp_path: Path) -> None:
     [
         (("--generate", "--passage", FIRST, "--question", QUESTION), "--question: not used with --generate"),
         (("--generate", "--passage", FIRST, "--top-k", 2), "--top-k: not used with --generate"),
-        (("--passage", FIRST, "--question", QUESTION, "-n", 2), "-n: needs --generate"),
+        (("--passage", FIRST, "--question", QUESTION, "-n", 2), "--n: needs --generate"),
         (("--generate", "--passage", FIRST, "--passage", SECOND), "--passage: found 2 of them, expected one"),
     ],
 )

@@ -172,7 +172,9 @@ def test_the_same_bytes_are_read_once(tmp_path: Path) -> None:
 
 def test_rows_are_made_again_where_the_code_that_makes_them_is_another() -> None:
     assert data.makers(COSENT.kind) == ["nlptasks.similarity.row"]
-    assert data.makers(qa.METHODS["mlm"].row) == ["nlptasks.qa.row", "nlptasks.qa.formats", "nlptasks.qa.spans"]
+    assert data.makers(qa.METHODS["mlm"].row) == [
+        f"nlptasks.qa.{name}" for name in ("row", "formats", "pairs_row", "spans")
+    ]
     assert data.makers(Odd) == [Odd.__module__]
 
 
