@@ -20,6 +20,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import RecordError
 from nlptasks.inference.predictor import stream
+from nlptasks.task import fit_labels
 from nlptasks.training import checkpoint
 from nlptasks.training.data import Source, load, to_learn, to_score
 from nlptasks.training.run import Plan, Training
@@ -131,6 +132,7 @@ def learner(task: str, method: str, **flags: Any) -> Learner:  # noqa: ANN401
     torch.manual_seed(0)
     backbone = weights.load()
     made = nlptasks.load(task).Task(method, settings, backbone.text)
+    fit_labels(made, table)
     every = len(table) // EIGHT
     chosen = made.scaled(table.select(range(0, EIGHT * every, every)))
     return Learner(made, made.model(backbone), list(chosen), settings)
