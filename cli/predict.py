@@ -94,6 +94,8 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     with opened(writing, source, about, sink) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
         watch = getattr(worker, "watch", None)
+        if watch and output.done:
+            raise UsageError("--resume: a page shows all records of a run; leave out one of --resume and --html")
         parse = parser(form, fills, name, unused)
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)

@@ -1,9 +1,8 @@
 """Write the samples for information extraction from `source/`: `python data/ie/make.py`.
 
-`names.txt` has the names of each type, one type a heading. `sentences.txt` has sentences with types in braces, `{人物2}`
-being another name of the type, and behind a bar the triples that they say; `=TYPE:NAME` is a name that the sentence
-has itself. Names and sentences are divided between training and dev: a third of the names of dev stand in no training
-sentence. All facts are invented.
+`names.txt` has the names of each type, one type a heading. `sentences.txt` has sentences with types in braces, of
+which `{人物2}` is another name of the type, and behind a bar the triples that they say; `=TYPE:NAME` is a name that the
+sentence has itself. One name of five, of each type, stands in dev alone. All facts are invented.
 """
 
 import json

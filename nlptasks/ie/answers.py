@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nlptasks.errors import RecordError
+from nlptasks.ie import formats
 from nlptasks.ie.examples import AROUND, Example
 from nlptasks.ie.model import Loaded
 from nlptasks.ie.page import Page
@@ -27,6 +28,8 @@ class Finder:
         """Answer with a model."""
         self.loaded = loaded
         self.page = Page(Path(loaded.options.html)) if loaded.options.html else None
+        #: What is to see every answered record, if anything is.
+        self.watch = self.show if self.page else None
 
     def read(self, rows: Sequence[Row]) -> list[Example | RecordError]:
         """Encode rows."""
@@ -112,12 +115,11 @@ class Finder:
                 best[label, place] = {**mention(text, place, names[label]), "score": score}
         return {"triples": [], "entities": sorted(best.values(), key=lambda one: (one["start"], one["end"]))}
 
-    def watch(self, window: Sequence[tuple[Any, Any]]) -> None:
-        """Put answered records on the page, if there is one."""
-        if self.page is not None:
-            for record, answer in window:
-                if not isinstance(answer, RecordError):
-                    self.page.add(text_of(record.fields), answer)
+    def show(self, window: Sequence[tuple[Any, Any]]) -> None:
+        """Put answered records on the page."""
+        for record, answer in window:
+            if self.page is not None and not isinstance(answer, RecordError):
+                self.page.add(formats.read(record.fields).text, answer)
 
     def report(self) -> None:
         """Tell what was longer than is read at once, and write the page."""
@@ -149,10 +151,3 @@ def ends_of(triples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             key = (end["start"], end["end"], end["type"] or "")
             best[key] = {**end, "score": max(triple["score"], best.get(key, triple)["score"])}
     return [best[key] for key in sorted(best)]
-
-
-def text_of(fields: dict[str, Any]) -> str:
-    """Give the text of a record of any form."""
-    from nlptasks.ie import formats
-
-    return formats.read(fields).text

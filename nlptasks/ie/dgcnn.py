@@ -32,6 +32,9 @@ HEADS, HEAD_SIZE = 8, 16
 STEPS = 6
 DISTANCES = 512
 DROPOUT, GATE_DROPOUT = 0.25, 0.1
+#: Bias of gates at the start: open, so that twelve layers do not halve what goes through them twelve times, and the
+#: product of the gates of a chance does not hide it from what it should learn.
+OPEN = 2.0
 FIRST, LAST = 0.5, 0.4
 
 
@@ -79,6 +82,9 @@ class Gated(nn.Module):
         """Make it with random weights."""
         super().__init__()
         self.conv, self.dropout = Conv(width, 2 * width, dilation), Dropout(GATE_DROPOUT)
+        nn.init.xavier_uniform_(self.conv.linear.weight)
+        nn.init.zeros_(self.conv.linear.bias)
+        nn.init.constant_(self.conv.linear.bias[:width], OPEN)
 
     def forward(self, x: Tensor, kept: Tensor) -> Tensor:
         """Map (N', width) to the same; gaps stay 0."""
@@ -120,6 +126,7 @@ class Gate(nn.Module):
         """Make it with random weights."""
         super().__init__()
         self.hidden, self.out = Linear(width, width), Linear(width, out)
+        nn.init.constant_(self.out.bias, OPEN)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, width) to (N, out), float32, from 0 to 1."""
@@ -160,6 +167,7 @@ class Dgcnn(nn.Module):
         nn.init.zeros_(self.distances.weight)
         self.object_conv = Conv(3 * width + seen + distant * (2 + 2 * labels), width)
         self.any_object, self.objects = Linear(width, 1), Linear(width, 2 * labels)
+        nn.init.constant_(self.any_object.bias, OPEN)
 
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss, a scalar, from (M, COLUMNS) int."""
@@ -217,7 +225,9 @@ class Dgcnn(nn.Module):
         own, owners = states[tokens], its_rows.owners()
         steps = torch.linspace(0, 1, STEPS, device=states.device)
         between = first.unsqueeze(1) + ((last - first).unsqueeze(1) * steps).round().long()
-        _, ends = self.reader(states[rows.starts[row].unsqueeze(1) + between])
+        with torch.autocast(states.device.type, enabled=False):  # which knows nothing of this layer on a CPU
+            read = states[rows.starts[row].unsqueeze(1) + between].to(self.reader.weight_ih_l0.dtype)
+            _, ends = self.reader(read)
         subject = torch.cat([ends[0], ends[1]], 1)[owners]
         at = torch.arange(len(tokens), device=states.device) - its_rows.starts[owners]
         far = [(at - end[owners]).abs().clamp_max(DISTANCES - 1) for end in (first, last)]

@@ -25,6 +25,8 @@ AROUND = 2
 #: Columns of what is to be learnt: kind, row, label, first and last token of the subject (or entity), of the object.
 COLUMNS = 7
 GOLD, HINT, WORD = 0, 1, 2
+#: Windows of one text that are taught in a pass: those that say something go first.
+TAUGHT = 8
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,14 @@ class Encoder:
         for row, whole in zip(rows, self.tokens([row["text"] for row in rows]), strict=True):
             triples, cut = self.said(row), self.cut(whole)
             hints = self.known.triples(row["text"], self.labels, without=row) if self.known else []
-            for part in cut:
-                sequences.append(self.sequence(part))
-                gold = [[GOLD, *one] for one in self.spans(part, triples)]
-                found.append([*gold, *([HINT, *one] for one in self.spans(part, hints))])
-            words += self.of_words(row["text"], cut)
+            gold = [self.spans(part, triples) for part in cut]
+            taught = sorted(sorted(range(len(cut)), key=lambda place: not gold[place])[:TAUGHT])
+            self.counts["lost"] += len(cut) - len(taught)
+            for place in taught:
+                sequences.append(self.sequence(cut[place]))
+                known = self.spans(cut[place], hints)
+                found.append([*([GOLD, *one] for one in gold[place]), *([HINT, *one] for one in known)])
+            words += self.of_words(row["text"], [cut[place] for place in taught])
         return self.work(sequences, found, words)
 
     def said(self, row: Mapping[str, Any]) -> list[tuple[int, Any, Any]]:

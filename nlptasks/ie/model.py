@@ -55,7 +55,8 @@ class Extras:
         """Give it as tensors of bytes."""
         lists = {WORDS: "\n".join(self.words.words) if self.words else "", KNOWN: ""}
         lists[KNOWN] = self.known.as_text() if self.known else ""
-        return {name: torch.tensor(list(text.encode()), dtype=torch.uint8) for name, text in lists.items() if text}
+        given = {name: bytearray(text.encode()) for name, text in lists.items() if text}
+        return {name: torch.frombuffer(text, dtype=torch.uint8) for name, text in given.items()}
 
     @classmethod
     def of(cls, rest: Mapping[str, Tensor]) -> Extras:
@@ -178,6 +179,7 @@ def load(
     reach.check(loaded.bert.config.max_position_embeddings)
     place = hardware.device(device)
     model.to(place, hardware.dtype(dtype, place)[0]).eval().requires_grad_(False)
+    model.bert.freeze()
     encoder = Encoder(loaded.text, found.method, reach, labels, known, extras.words)
     budget = Budget(tokens or TOKENS.get(place.type, 4096))
     return Loaded(model, encoder, options, budget, str(found.folder), found.method, weights.locate(found.folder), place)

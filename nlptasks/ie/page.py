@@ -103,8 +103,8 @@ class Page:
         )
         parts = {"{{options}}": options, "{{legend}}": legend, "{{count}}": str(len(self.items))}
         head, _, foot = template.partition("{{items}}")
-        for name, part in parts.items():
-            head = head.replace(name, part)
+        for name, filling in parts.items():
+            head = head.replace(name, filling)
         with files.replaced(self.path) as part, part.open("w", encoding="utf-8") as handle:
             handle.write(head)
             handle.writelines(item + "\n" for item in self.items)

@@ -106,7 +106,10 @@ class Task:
 
     def finish(self, model: nn.Module, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
         """Tell what was longer than is read at once; the model stays as it is."""
-        logger.info("of %(texts)d texts seen, %(windowed)d were longer than a window", self.encoder.counts)
+        counts = self.encoder.counts
+        logger.info("of %(texts)d texts seen, %(windowed)d were longer than a window", counts)
+        if counts["lost"]:
+            logger.info("windows of very long texts that were not taught: %(lost)d", counts)
         return False
 
     def score(self, model: nn.Module, rows: Sequence[Row], budget: Budget) -> dict[str, float]:

@@ -88,7 +88,7 @@ def as_doccano(document: formats.Document) -> dict[str, Any]:
         for one, number in numbers.items()
     ]
     places = {(one.start, one.end): number for one, number in numbers.items()}
-    relations = []
+    relations: list[dict[str, Any]] = []
     for one in document.triples:
         ends = [
             places.get((end.start, end.end)) for end in (first(document.text, e) for e in (one.subject, one.object))

@@ -84,9 +84,10 @@ class Training:
             backbone.simplify_vocabulary()
         self.text = backbone.text
         self.task = module.Task(plan.method, self.settings, backbone.text)
-        self.labels = fit_labels(self.task, rows_of(self.task, self.tables))
+        found = rows_of(self.task, self.tables)
+        self.labels = fit_labels(self.task, found)
         self.model = self.task.model(backbone).to(self.device)
-        self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
+        self.run = Run(self.task, self.model, found, self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
         self.task.check(self.model, self.run.rows)
