@@ -73,6 +73,8 @@ def read(fields: Mapping[str, Any]) -> Document:
     if "text" not in named and isinstance(named.get("tokens"), list):
         return of_tags(named)
     text = named.get("text")
+    if type(text) in (int, float):
+        text = str(text)
     if not isinstance(text, str):
         raise RecordError(f"field 'text' is missing; found {', '.join(list(named)[:12]) or 'none'}")
     triples, entities, slots = named.get("triples"), named.get("entities"), 0

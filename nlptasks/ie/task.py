@@ -185,6 +185,8 @@ def evaluations(
     Yields:
         The setting and its scores.
     """
+    if sweep.errors is not None:
+        files.check_file(sweep.errors)
     said, right = answered(loaded, labelled)
     if sweep.errors is not None:
         with files.replaced(Path(sweep.errors)) as part, part.open("w", encoding="utf-8") as handle:

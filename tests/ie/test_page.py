@@ -17,8 +17,8 @@ def entity(text: str, start: int, kind: str) -> dict[str, Any]:
 
 
 def answer(*entities: dict[str, Any], predicate: str | None = None) -> dict[str, Any]:
-    triples = [{"subject": entities[0], "predicate": predicate, "object": entities[-1], "score": 0.75}]
-    return {"triples": triples if predicate else [], "entities": list(entities)}
+    ends = {"subject": entities[0], "object": entities[-1]} if predicate else {}
+    return {"triples": [{**ends, "predicate": predicate, "score": 0.75}] if ends else [], "entities": list(entities)}
 
 
 def made(tmp_path: Path, *items: tuple[str, dict[str, Any]]) -> str:

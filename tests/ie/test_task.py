@@ -89,7 +89,7 @@ def test_a_long_text_is_read_in_windows_and_stitched(
 def test_a_long_text_may_be_refused_or_cut(ie_models: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     text = FILL * 10 + "上海的人要来北京"
     (refused,) = Finder(loaded(ie_models, "gplinker", long="error")).read([Row(text)])
-    with pytest.raises(RecordError, match="expected at most 16; shorten it, or use --long window"):
+    with pytest.raises(RecordError, match="expected 16 or less; shorten it, or use --long window"):
         raise refused  # type: ignore[misc]
     finder = Finder(loaded(ie_models, "gplinker", long="truncate"))
     (example,) = finder.read([Row(text)])
