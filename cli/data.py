@@ -128,7 +128,7 @@ def convert_for(task: str) -> Callable[..., None]:
     groups = [Reading, *([form.Mixing] if hasattr(form, "Mixing") else [])]
     target = typer.Option(metavar="FORMAT", help=f"Target format: {', '.join(form.FORMATS)}.", show_default=False)
     parameters = [
-        parameter("file", *get_args(File), inspect.Parameter.empty),
+        inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=File),
         parameter("to", str, target, inspect.Parameter.empty),
         parameter("out", *get_args(Out)),
         *(flag(field, group) for group in reversed(groups) for field in rows.describe(group)),
@@ -158,7 +158,7 @@ def label_for(task: str) -> Callable[..., None]:
     form = nlptasks.form(task)
     groups = [form.Labelling, Reading]
     parameters = [
-        parameter("file", *get_args(File), inspect.Parameter.empty),
+        inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=File),
         parameter("out", *get_args(Out)),
         *(flag(field, group) for group in groups for field in rows.describe(group)),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,7 +121,7 @@ IE_RECORDS = (
 
 
 @pytest.fixture(scope="session")
-def ie_records() -> tuple[dict[str, object], ...]:
+def ie_records() -> Sequence[Mapping[str, object]]:
     """Give what the models of information extraction have by heart."""
     return IE_RECORDS
 
@@ -132,6 +132,7 @@ def ie_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     import torch
 
     from nlptasks.backbone import weights
+    from nlptasks.backbone.bert import Bert
     from nlptasks.ie import row as form
     from nlptasks.ie.task import Task
     from nlptasks.training import checkpoint
@@ -158,5 +159,6 @@ def ie_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
             pass
         folders[method] = tmp_path_factory.mktemp(method)
         about = {"nlpk": "0", "task": "ie", "method": method, "settings": as_plain(settings), "labels": labels}
-        checkpoint.save(folders[method], model.bert, backbone.text, task.rest(model), about)
+        encoder: Bert = model.bert  # type: ignore[assignment]
+        checkpoint.save(folders[method], encoder, backbone.text, task.rest(model), about)
     return folders

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import Bert, Norm
+from nlptasks.backbone.bert import Bert, Layer, Norm
 from nlptasks.backbone.linear import Linear
 from nlptasks.ie import chains
 from nlptasks.ie.examples import GOLD, of_kind
@@ -55,8 +55,8 @@ class CasRel(nn.Module):
     def read(self, groups: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         """Read groups: (N, H) before the last norm, and the logits of subjects (N, 2)."""
         states = self.bert.unnormed(groups)
-        layer = self.bert.layers[-1]
-        return states, self.subjects(layer.feed_norm(states))
+        last: Layer = self.bert.layers[-1]  # type: ignore[assignment]
+        return states, self.subjects(last.feed_norm(states))
 
     def object_logits(self, states: Tensor, rows: Rows, places: Tensor) -> tuple[Tensor, Rows]:
         """Compute the logits of objects, (M, predicates, 2), the row of each subject (S, 3) laid end to end."""

@@ -50,7 +50,7 @@ def taught(targets: Tensor, *, mix: bool) -> Subjects:
         first, last = drawn(right), drawn(right)
         mixed = torch.stack([first[:, 0], first[:, 1], torch.maximum(first[:, 1], last[:, 2])], 1)
         every = torch.cat([right, mixed])
-    places, numbers = every.unique(dim=0, return_inverse=True)
+    places, numbers = every.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
     objects = torch.cat([numbers[: len(right), None], targets[:, [1, 4, 5]]], 1)
     return Subjects(places, objects)
 

@@ -206,7 +206,8 @@ class Dgcnn(nn.Module):
             hints = of_kind(targets, HINT)
             seen.append(chains.subject_labels(hints[:, [0, 2, 3]], rows, len(states)).to(states.dtype))
         hidden = self.over_gaps(self.subject_conv, torch.cat(seen, 1), rows)
-        return self.subjects(hidden).float().sigmoid() * self.token_gate(states)
+        chances: Tensor = self.subjects(hidden).float().sigmoid() * self.token_gate(states)
+        return chances
 
     def object_chances(self, states: Tensor, rows: Rows, subjects: Tensor, targets: Tensor) -> tuple[Tensor, Rows]:
         """Compute the chances of first and last tokens of objects.
@@ -226,7 +227,7 @@ class Dgcnn(nn.Module):
         steps = torch.linspace(0, 1, STEPS, device=states.device)
         between = first.unsqueeze(1) + ((last - first).unsqueeze(1) * steps).round().long()
         with torch.autocast(states.device.type, enabled=False):  # which knows nothing of this layer on a CPU
-            read = states[rows.starts[row].unsqueeze(1) + between].to(self.reader.weight_ih_l0.dtype)
+            read = states[rows.starts[row].unsqueeze(1) + between].to(self.distances.weight.dtype)
             _, ends = self.reader(read)
         subject = torch.cat([ends[0], ends[1]], 1)[owners]
         at = torch.arange(len(tokens), device=states.device) - its_rows.starts[owners]
@@ -265,7 +266,8 @@ class Dgcnn(nn.Module):
         spaced = Spaced.of(rows)
         wide = x.new_zeros(len(spaced.kept), x.shape[1])
         wide[spaced.places] = x
-        return conv(wide)[spaced.places].relu()
+        mixed: Tensor = conv(wide)[spaced.places].relu()
+        return mixed
 
     def find(self, groups: Sequence[Batch], targets: Tensor) -> tuple[Tensor, Tensor]:
         """Find triples: (M, 6) int, row, label, ends of subject and object, and scores (M,) from 0 to 1."""

@@ -14,6 +14,12 @@ from nlptasks.backbone.batch import Batch
 STRETCH, SLACK = 1.2, 8
 
 
+def distinct(lines: Tensor) -> Tensor:
+    """Leave out the lines of a table that it has already, (M, C) to (K, C), in order of their numbers."""
+    found: Tensor = lines.unique(dim=0)  # type: ignore[no-untyped-call]
+    return found
+
+
 @dataclass(frozen=True)
 class Rectangle:
     """Some rows of similar length.

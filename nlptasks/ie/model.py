@@ -179,7 +179,7 @@ def load(
     reach.check(loaded.bert.config.max_position_embeddings)
     place = hardware.device(device)
     model.to(place, hardware.dtype(dtype, place)[0]).eval().requires_grad_(False)
-    model.bert.freeze()
+    loaded.bert.freeze()
     encoder = Encoder(loaded.text, found.method, reach, labels, known, extras.words)
     budget = Budget(tokens or TOKENS.get(place.type, 4096))
     return Loaded(model, encoder, options, budget, str(found.folder), found.method, weights.locate(found.folder), place)

@@ -60,8 +60,8 @@ class Pairs(nn.Module):
             projected = self.project(hidden)
             queries, keys = (self.turned(part.unsqueeze(2)) for part in (projected[..., ::2], projected[..., 1::2]))
             base = torch.einsum("bihd,bjhd->bhij", queries, keys).float() / SIZE**0.5
-            ends = (self.bias(projected)[..., 2 * first : 2 * last] / 2).float().unflatten(-1, (-1, 2))
-            ends = ends.permute(3, 0, 2, 1)  # (2, B, labels, T)
+            ends = (self.bias(projected)[..., 2 * first : 2 * last] / 2).float()
+            ends = ends.reshape(*ends.shape[:2], -1, 2).permute(3, 0, 2, 1)  # (2, B, labels, T)
             scores = base + ends[0].unsqueeze(-2) + ends[1].unsqueeze(-1)
         else:
             queries, keys = self.queries_and_keys(hidden, first, last)
@@ -69,13 +69,14 @@ class Pairs(nn.Module):
         allowed = kept.unsqueeze(1) & kept.unsqueeze(2)
         if self.spans:
             allowed = allowed.triu()
-        return scores.masked_fill(~allowed.unsqueeze(1), -torch.inf)
+        masked: Tensor = scores.masked_fill(~allowed.unsqueeze(1), -torch.inf)
+        return masked
 
     def queries_and_keys(self, hidden: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
         """Project for some labels of a standard head: (..., H) to two of (..., labels, SIZE)."""
         part = slice(2 * SIZE * first, 2 * SIZE * last)
         projected = nn.functional.linear(hidden, self.project.weight[part], self.project.bias[part])
-        queries, keys = projected.unflatten(-1, (-1, 2, SIZE)).unbind(-2)
+        queries, keys = projected.reshape(*projected.shape[:-1], -1, 2, SIZE).unbind(-2)
         return queries, keys
 
     def at(self, hidden: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
@@ -92,11 +93,13 @@ class Pairs(nn.Module):
         if self.bias is None:
             queries, _ = self.queries_and_keys(hidden[firsts], 0, self.labels)
             _, keys = self.queries_and_keys(hidden[lasts], 0, self.labels)
-            return (queries.float() * keys.float()).sum(-1) / SIZE**0.5
+            products: Tensor = (queries.float() * keys.float()).sum(-1) / SIZE**0.5
+            return products
         projected = self.project(hidden)
         ends = (self.bias(projected) / 2).float()
         base = (projected[firsts, ::2].float() * projected[lasts, 1::2].float()).sum(-1) / SIZE**0.5
-        return base.unsqueeze(1) + ends[lasts, ::2] + ends[firsts, 1::2]
+        scores: Tensor = base.unsqueeze(1) + ends[lasts, ::2] + ends[firsts, 1::2]
+        return scores
 
     def turned(self, vectors: Tensor) -> Tensor:
         """Turn queries or keys of spans, (B, T, h, SIZE), by their positions (RoPE), so that distance counts."""

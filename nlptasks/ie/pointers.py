@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
 from nlptasks.ie.examples import GOLD, of_kind
-from nlptasks.ie.grid import Rows
+from nlptasks.ie.grid import Rows, distinct
 from nlptasks.ie.pairs import SCORES_AT_ONCE, Pairs, positive
 
 #: Spans of a window and label that are looked at.
@@ -40,7 +40,7 @@ class Pointer(nn.Module):
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss, a scalar, from (M, COLUMNS) int."""
         row, label, first, last, *_ = of_kind(targets, GOLD).unbind(1)
-        positives = torch.stack([row, label, first, last], 1).unique(dim=0)
+        positives = distinct(torch.stack([row, label, first, last], 1))
         states, rows = last_states(self.bert, groups), Rows.of(groups)
         return self.entities.loss(states, rows.rectangles(), positives) / len(rows.lengths)
 
@@ -67,12 +67,12 @@ class Linker(nn.Module):
         row, label, s_first, s_last, o_first, o_last = of_kind(targets, GOLD).unbind(1)
         zeros = torch.zeros_like(row)
         subjects, objects = (row, zeros, s_first, s_last), (row, zeros + 1, o_first, o_last)
-        ends = torch.cat([torch.stack(subjects, 1), torch.stack(objects, 1)]).unique(dim=0)
+        ends = distinct(torch.cat([torch.stack(subjects, 1), torch.stack(objects, 1)]))
         states, rows = last_states(self.bert, groups), Rows.of(groups)
         rectangles = rows.rectangles()
         loss = self.entities.loss(states, rectangles, ends)
         for links, first, second in ((self.heads, s_first, o_first), (self.tails, s_last, o_last)):
-            loss = loss + links.loss(states, rectangles, torch.stack([row, label, first, second], 1).unique(dim=0))
+            loss = loss + links.loss(states, rectangles, distinct(torch.stack([row, label, first, second], 1)))
         return loss / len(rows.lengths)
 
     def find(self, groups: Sequence[Batch], targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ class Linker(nn.Module):
         ends = torch.minimum(scores[is_subject][pairs[:, 0]], scores[~is_subject][pairs[:, 1]])
         triples, told = [], []
         size = max(1, LINKS_AT_ONCE // max(1, self.heads.labels))
-        for part, sure in zip(pairs.split(size), ends.split(size), strict=True):
+        for part, sure in zip(torch.split(pairs, size), torch.split(ends, size), strict=True):
             subject, object = subjects[part[:, 0]], objects[part[:, 1]]
             start = rows.starts[subject[:, 0]]
             links = self.heads.at(states, start + subject[:, 2], start + object[:, 2])

@@ -95,12 +95,12 @@ METHODS = {
     "gplinker": Method(
         "finds subjects, objects and what links their ends, in one pass (kexue.fm/archives/8888)",
         Lesson,
-        {"batch_size": 16, "epochs": 20.0, "learning_rate": 1e-4},
+        {"batch_size": 16, "epochs": 10.0, "learning_rate": 6e-4},
     ),
     "casrel": Method(
         "finds subjects, then for each its predicates and objects (kexue.fm/archives/7161)",
         Lesson,
-        {"batch_size": 16, "epochs": 20.0, "learning_rate": 1e-4},
+        {"batch_size": 16, "epochs": 10.0, "learning_rate": 6e-4},
     ),
     "dgcnn": Method(
         "subjects, then objects, by gated dilated convolutions without a BERT (kexue.fm/archives/6671)",
@@ -110,7 +110,7 @@ METHODS = {
     "globalpointer": Method(
         "finds entities alone, nested ones, too (kexue.fm/archives/8373)",
         Lesson,
-        {"batch_size": 16, "epochs": 10.0, "learning_rate": 1e-4},
+        {"batch_size": 16, "epochs": 10.0, "learning_rate": 6e-4},
     ),
 }
 #: Methods that find entities alone.

@@ -16,10 +16,10 @@ from nlptasks import files
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError
+from nlptasks.errors import InputError, RecordError
 from nlptasks.ie import knowledge, labels, model, scores, words
 from nlptasks.ie.answers import Finder
-from nlptasks.ie.examples import Encoder, Reach
+from nlptasks.ie.examples import Encoder, Example, Reach
 from nlptasks.ie.labels import Labels
 from nlptasks.ie.model import NO_MODEL, TOKENS, Extras, Loaded, load
 from nlptasks.ie.row import ENTITIES_ONLY, METHODS, Options, Row, Settings, Sweep
@@ -147,7 +147,8 @@ def answered(loaded: Loaded, rows: Sequence[Row]) -> tuple[list[scores.Said], li
         kind = "entities" if entities else "triples"
         raise InputError(f"a record without {kind}, which {loaded.method} finds; scoring needs them in every record")
     finder = Finder(loaded)
-    answers = loaded.budget.run(finder.read(rows), size_of(finder), finder.answer)
+    examples = [readable(example) for example in finder.read(rows)]
+    answers = loaded.budget.run(examples, finder.size, finder.answer)
     said: list[scores.Said] = []
     for answer in answers:
         if isinstance(answer, Exception):
@@ -157,19 +158,15 @@ def answered(loaded: Loaded, rows: Sequence[Row]) -> tuple[list[scores.Said], li
     return said, [scores.of_row(row, entities) for row in rows]
 
 
-def size_of(finder: Finder) -> Any:  # noqa: ANN401 - a function of examples
-    """Count the tokens of an example; one that could not be read comes out as what it is.
+def readable(example: Example | RecordError) -> Example:
+    """Give an example.
 
     Raises:
-        RecordError: it is an error.
+        RecordError: what kept a row from becoming one.
     """
-
-    def size(example: Any) -> int:  # noqa: ANN401
-        if isinstance(example, Exception):
-            raise example
-        return finder.size(example)
-
-    return size
+    if isinstance(example, RecordError):
+        raise example
+    return example
 
 
 def worker(loaded: Loaded) -> Finder:

@@ -7,7 +7,9 @@ import pytest
 from nlptasks.ie import scores
 from nlptasks.ie.row import Row
 
-A, B, C = ("乙", "作者", "甲"), ("丁", "导演", "丙"), ("ＡＢ", "作者", "c d")
+A: scores.Key = ("乙", "作者", "甲")
+B: scores.Key = ("丁", "导演", "丙")
+C: scores.Key = ("ＡＢ", "作者", "c d")
 
 
 def test_counts_are_over_all_texts() -> None:
@@ -19,7 +21,7 @@ def test_counts_are_over_all_texts() -> None:
 
 
 def test_normalised_passes_over_case_width_and_blanks() -> None:
-    said = [{("ab", "作者", "CD")}]
+    said: list[scores.Said] = [{("ab", "作者", "CD")}]
     assert scores.scored(said, [{C}])["f1"] == 0
     assert scores.scored(said, [{C}], scores.normalised)["f1"] == 1
 

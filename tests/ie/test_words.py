@@ -32,6 +32,7 @@ def test_vectors_are_read_from_a_file(tmp_path: Path) -> None:
     made = words.made(TEXTS, str(path), None)
     assert made is not None
     assert made.words == ["天气", "今天"]
+    assert made.vectors is not None
     assert torch.equal(made.vectors, torch.tensor([[1.0, 2, 3], [4, 5, 6]]))
 
 
