@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nlptasks import rows
-from nlptasks.errors import InputError, RecordError
+from nlptasks.errors import RecordError
 from nlptasks.files import Record
 from nlptasks.ie import formats, mentions, written
 from nlptasks.ie.settings import Labelling as Labelling  # these four are a task's form, as rows and methods are
@@ -247,14 +247,8 @@ def converted(fields: Mapping[str, Any], to: str) -> list[str]:
 
 
 def labelled(records: Iterable[Record], labelling: Labelling) -> Iterator[Record]:
-    """Give records the known triples that their texts mention, in the place of those that they have.
-
-    Raises:
-        InputError: the knowledge cannot be read.
-    """
+    """Give records the known triples that their texts mention, in the place of those that they have."""
     from nlptasks.ie import knowledge  # here, because it needs more than the standard library
 
-    if labelling.knowledge is None:
-        raise InputError("no knowledge to label with; give --knowledge FILE")
     known = knowledge.read(labelling.knowledge)
-    yield from knowledge.labelled(records, known, keep_empty=labelling.keep_empty)
+    return knowledge.labelled(records, known, keep_empty=labelling.keep_empty)

@@ -61,7 +61,7 @@ class Sweep:
 class Labelling:
     """What texts are labelled with."""
 
-    knowledge: str | None = None
+    knowledge: str = ""
     """File of known triples, subject TAB predicate TAB object; each text that mentions both ends is given it."""
     keep_empty: bool = False
     """Write the texts in which nothing was found, too."""
@@ -72,7 +72,7 @@ class Labelling:
         Raises:
             UsageError: there is no knowledge.
         """
-        if self.knowledge is None:
+        if not self.knowledge:
             raise UsageError("nothing to label with; give --knowledge FILE of subject TAB predicate TAB object")
 
 

@@ -10,8 +10,8 @@ import torch
 from nlptasks import rows
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.ie import model
-from nlptasks.ie.examples import Reach
-from nlptasks.ie.row import METHODS, Options, Row, Settings, Sweep
+from nlptasks.ie.examples import TAUGHT, Reach
+from nlptasks.ie.row import METHODS, Options, Row, Settings, Sweep, training_rows
 from nlptasks.ie.task import Finder, Task, demo, evaluations, load, score_predictions, worker
 from nlptasks.task import Work
 from nlptasks.training import checkpoint
@@ -54,6 +54,25 @@ def test_overlapping_triples_come_out_in_their_places(
             assert 0 <= triple["score"] <= 1
         ends = {(one["start"], one["end"]) for one in answer["entities"]}
         assert ends == {(t[n]["start"], t[n]["end"]) for t in answer["triples"] for n in ("subject", "object")}
+
+
+def near(left: Any, right: Any) -> bool:  # noqa: ANN401
+    """Compare answers, scores but for rounding."""
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(near(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(near, left, right))
+    return bool(left == pytest.approx(right, abs=1e-4)) if isinstance(left, float) else bool(left == right)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answers_do_not_depend_on_neighbours(ie_models: dict[str, Path], ie_records: Records, method: str) -> None:
+    texts = [str(record["text"]) for record in ie_records] + ["北京" + FILL * 9 + "公园"]
+    found = loaded(ie_models, method)
+    together = ask(found, *texts)
+    assert any(answer["entities"] for answer in together)
+    assert near([ask(found, text)[0] for text in texts], together)
+    assert near(ask(found, *texts[::-1])[::-1], together)
 
 
 def test_nested_entities_come_out(ie_models: dict[str, Path]) -> None:
@@ -206,3 +225,27 @@ def test_training_needs_something_to_say(tiny: Any) -> None:  # noqa: ANN401
 
 def test_the_worker_is_the_finder(ie_models: dict[str, Path]) -> None:
     assert isinstance(worker(loaded(ie_models, "casrel")), Finder)
+
+
+def test_a_pass_needs_its_table(ie_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    finder = Finder(loaded(ie_models, "casrel"))
+    examples = [one for one in finder.read([Row("北京")]) if not isinstance(one, RecordError)]
+    bare = Work([], torch.zeros(1, dtype=torch.long), None, 0)
+    monkeypatch.setattr(finder.loaded.encoder, "work", lambda *_: bare)
+    with pytest.raises(ValueError, match="without a table of targets"):
+        finder.answer(examples)
+
+
+def test_a_very_long_text_is_taught_in_part(tiny: Any) -> None:  # noqa: ANN401
+    task = Task("gplinker", Settings(limit=8, overlap=4), tiny.text)
+    record = {"text": FILL * 50 + "上海的人要来北京" + FILL * 50, "triples": [["人", "到", "北京"]]}
+    lessons = training_rows("gplinker", record)
+    task.fit_labels(lessons)
+    work = task.batch(lessons)
+    assert sum(len(group.ids) for group in work.groups) == TAUGHT
+    assert work.targets is not None
+    assert len(work.targets) == 1
+    assert task.encoder.counts["lost"] > 0
+    row, first, last = work.targets[0, [1, 5, 6]].tolist()
+    ids = torch.cat([group.ids for group in work.groups])[row]
+    assert tiny.text.decode(ids[first : last + 1].tolist()) == "北京"
