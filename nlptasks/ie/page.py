@@ -53,9 +53,13 @@ class Page:
     def marked(self, text: str, entities: Sequence[Mapping[str, Any]]) -> str:
         """Write a text with its mentions in colour; of overlapping ones each piece has the colour of the shortest."""
         edges = sorted({0, len(text), *(at for one in entities for at in (one["start"], one["end"]))})
-        made = []
+        made: list[str] = []
+        waiting = sorted(entities, key=lambda one: (one["start"], -one["end"]), reverse=True)
+        over: list[Mapping[str, Any]] = []
         for start, end in pairwise(edges):
-            over = [one for one in entities if one["start"] <= start and end <= one["end"]]
+            over = [one for one in over if one["end"] > start]
+            while waiting and waiting[-1]["start"] <= start:
+                over.append(waiting.pop())
             piece = html.escape(text[start:end] if over else shortened(text[start:end], start == 0, end == len(text)))
             if not over:
                 made.append(piece)
