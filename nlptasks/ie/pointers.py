@@ -18,7 +18,7 @@ from nlptasks.ie.grid import Rows, distinct
 from nlptasks.ie.pairs import SCORES_AT_ONCE, Pairs, positive
 
 #: Spans of a window and label that are looked at.
-MOST = 128
+MOST = 64
 #: Scores of pairs of ends that are in memory at once.
 LINKS_AT_ONCE = 1 << 22
 

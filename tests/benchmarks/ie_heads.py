@@ -12,7 +12,7 @@ import sys
 import time
 
 ROWS, LENGTH = 16, 64
-PREDICATES = (50, 100, 200, 500)
+PREDICATES = (50, 500)
 
 
 def main() -> None:
@@ -42,10 +42,12 @@ def measure(predicates: int, *, efficient: bool) -> None:
         vocab_size=1000, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024
     )
     model = Linker(Bert(config), predicates, efficient=efficient)
+    for links in (model.heads, model.tails):  # many subjects and objects, few links, so that what is found is no burden
+        torch.nn.init.constant_((links.bias or links.project).bias, -20.0)
     groups = [Batch(torch.randint(6, 1000, (ROWS, LENGTH)))]
     targets = torch.tensor([[0, row, row % predicates, 3, 4, 8, 9] for row in range(ROWS)])
 
-    def seconds(step: object, times: int = 3) -> float:
+    def seconds(step: object, times: int = 2) -> float:
         started = time.perf_counter()
         for _ in range(times):
             step()  # type: ignore[operator]
