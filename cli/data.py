@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, get_args
 
@@ -41,6 +42,11 @@ def register(app: typer.Typer) -> None:
     group.add_typer(tasks, name="convert", help="Turn a task's data into another format.")
     for name in nlptasks.names():
         tasks.command(name, short_help=nlptasks.summary(name))(convert_for(name))
+    labelling = typer.Typer(no_args_is_help=True)
+    group.add_typer(labelling, name="label", help="Label a task's texts by rules, to train on.")
+    for name in nlptasks.names():
+        if hasattr(nlptasks.form(name), "Labelling"):
+            labelling.command(name, short_help=nlptasks.summary(name))(label_for(name))
 
 
 def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, reading: Reading) -> None:
@@ -143,14 +149,44 @@ def convert(task: str, file: str, to: str, out: str | None, reading: Reading, mi
     failures, target = Failures(20, ending="; left out"), Writing(out=out).target
     refuse_input(file, out=target)
     records: Iterable[Record] = read(file, reading, form.COLUMNS_ASKED, **naming(form))
-    found = lines(form, to, form.mixed(records, mixing) if mixing else records, failures)
+    written(lines(form, to, form.mixed(records, mixing) if mixing else records, failures), target)
+    failures.end()
+
+
+def label_for(task: str) -> Callable[..., None]:
+    """Build a task's command: what it labels with becomes flags."""
+    form = nlptasks.form(task)
+    groups = [form.Labelling, Reading]
+    parameters = [
+        inspect.Parameter("file", inspect.Parameter.KEYWORD_ONLY, annotation=File),
+        parameter("out", *get_args(Out)),
+        *(flag(field, group) for group in groups for field in rows.describe(group)),
+    ]
+
+    def command(**values: Any) -> None:  # noqa: ANN401
+        label(task, values["file"], values["out"], *(built(group, values) for group in groups))
+
+    return signed(command, label.__doc__, parameters)
+
+
+def label(task: str, file: str, out: str | None, labelling: Any, reading: Reading) -> None:  # noqa: ANN401
+    """Give texts labels by rules, as JSON lines to train on; bad records are named and left out."""
+    form = nlptasks.form(task)
+    failures, target = Failures(20, ending="; left out"), Writing(out=out).target
+    refuse_input(file, out=target)
+    records = form.labelled(read(file, reading, form.COLUMNS_ASKED, **naming(form)), labelling)
+    written(lines(form, form.FORMATS[0], records, failures), target)
+    failures.end()
+
+
+def written(found: Iterator[bytes], target: Path | None) -> None:
+    """Write lines to a file, which appears whole, or to stdout."""
     if target is None:
         with complaints("stdout"):
             sys.stdout.buffer.writelines(found)
     else:
         with files.write_beside(target) as handle:
             handle.writelines(found)
-    failures.end()
 
 
 def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures) -> Iterator[bytes]:

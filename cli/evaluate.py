@@ -144,9 +144,8 @@ def read_labelled(file: str, reading: Reading, form: ModuleType, failures: Failu
 
     def use(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         row = parse(record)
-        missing = [name for name in form.REFERENCES if getattr(row, name) is None]
-        if missing:
-            raise RecordError(f"no {missing[0]}; scoring needs the reference")
+        if all(getattr(row, name) is None for name in form.REFERENCES):
+            raise RecordError(f"no {' and no '.join(form.REFERENCES)}; scoring needs the reference")
         return row
 
     labelled = list(each(read(file, reading, form.COLUMNS_ASKED, **naming(form)), use, failures))

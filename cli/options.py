@@ -30,11 +30,15 @@ METAVARS: dict[str, str] = {
     "device": "DEVICE",
     "dtype": "FORMAT",
     "encoding": "NAME",
+    "errors": "FILE",
     "field": "NAME",
+    "html": "FILE",
+    "knowledge": "FILE",
     "model": "DIR",
     "out": "FILE",
     "predictions": "FILE",
     "save_whitening": "FILE",
+    "schema": "FILE",
     "train": "FILE",
     "whitening": "FILE",
 }
@@ -45,7 +49,7 @@ METAVARS_BY_TYPE: dict[Any, str] = {str: "TEXT", int: "N", float: "X", Path: "DI
 class Reading:
     """How input is read."""
 
-    format: Literal["jsonl", "json", "tsv", "csv", "text"] | None = None
+    format: Literal["jsonl", "json", "tsv", "csv", "text", "bio"] | None = None
     """Format of the input; told by the extension or the first line by default."""
     columns: str | None = None
     """Names of the columns of a table without a header, such as a,b,score."""

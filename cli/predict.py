@@ -144,9 +144,14 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     about |= {**given(form.Options, values), **asdict(reading)}
     with opened(writing, source, about, sink) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
+        watch = getattr(worker, "watch", None)
+        if watch and output.done:
+            raise UsageError("--resume: a page shows all records of a run; leave out one of --resume and --html")
         parse = parser(form, fills, name, unused)
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
+            if watch:
+                watch(window)
             counter.add(len(window))
         if output.count - output.done > output.failures.count and unused:
             named = {several: field for field, several in several_of(form).items()}

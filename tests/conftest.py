@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,4 +113,57 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         settings = limits | {"generate": method == "seq2seq"}
         about = {"nlpk": "0", "task": "qa", "method": method, "settings": settings}
         checkpoint.save(folders[method], backbone.bert, backbone.text, head.named(), about)
+    return folders
+
+
+#: What the models of information extraction have by heart: nested ends, several triples of one subject and of a pair.
+IE_RECORDS = (
+    {"text": "我们去北京公园玩", "triples": [["北京公园", "在", "北京"], ["北京公园", "是", "公园"]]},
+    {"text": "上海的人要来北京", "triples": [["人", "自", "上海"], ["人", "到", "北京"], ["人", "要", "北京"]]},
+    {"text": "我和他是中国人", "triples": [["我", "是", "中国人"], ["他", "是", "中国人"], ["我", "和", "他"]]},
+    {"text": "今天天气很好", "triples": []},
+)
+
+
+@pytest.fixture(scope="session")
+def ie_records() -> Sequence[Mapping[str, object]]:
+    """Give what the models of information extraction have by heart."""
+    return IE_RECORDS
+
+
+@pytest.fixture(scope="session")
+def ie_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Teach a few sentences by heart to a model of each method of information extraction on the tiny BERT."""
+    import torch
+
+    from nlptasks.backbone import weights
+    from nlptasks.backbone.bert import Bert
+    from nlptasks.ie import row as form
+    from nlptasks.ie.task import Task
+    from nlptasks.training import checkpoint
+    from nlptasks.training.settings import as_plain, resolve
+    from nlptasks.training.trainer import Run, fit
+
+    flags = {"batch_size": 4, "steps": 120, "learning_rate": 1e-2, "schedule": "constant", "warmup": 10}
+    flags |= {"limit": 16, "overlap": 8, "filters": 24, "dtype": "float32", "weight_decay": 0.0, "words": "none"}
+    folders = {}
+    for method in form.METHODS:
+        settings = resolve(form.Settings, flags, flags={"distant": method == "dgcnn"})
+        backbone = weights.load(tiny_folder)
+        torch.manual_seed(0)
+        task = Task(method, settings, backbone.text)
+        rows = [row for record in IE_RECORDS for row in form.training_rows(method, record)]
+        labels = task.fit_labels(rows)
+        model = task.model(backbone)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+            if hasattr(module, "attention_dropout"):
+                module.attention_dropout = 0.0  # type: ignore[assignment]
+        for _ in fit(Run(task, model, rows, settings, torch.device("cpu")), None, dtype=torch.float32):
+            pass
+        folders[method] = tmp_path_factory.mktemp(method)
+        about = {"nlpk": "0", "task": "ie", "method": method, "settings": as_plain(settings), "labels": labels}
+        encoder: Bert = model.bert  # type: ignore[assignment]
+        checkpoint.save(folders[method], encoder, backbone.text, task.rest(model), about)
     return folders

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -202,11 +203,14 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, reading: Reading) -> Tensor:
         """Map (N, H) to (N, H)."""
+        return self.feed_norm.normalize(self.summed(x, reading), reading.condition, reading.rows)
+
+    def summed(self, x: Tensor, reading: Reading) -> Tensor:
+        """Map (N, H) to (N, H), the last residual sum, before the norm behind it."""
         x = self.add(self.attention_out, self.attention(x, reading), x)
         x = self.attention_norm.normalize(x, reading.condition, reading.rows)
         inner = self.feed_in.gelu(x) if self.gelu else self.activation(self.feed_in(x))
-        x = self.add(self.feed_out, inner, x)
-        return self.feed_norm.normalize(x, reading.condition, reading.rows)
+        return self.add(self.feed_out, inner, x)
 
     def add(self, linear: Linear, x: Tensor, residual: Tensor) -> Tensor:
         """Add a linear layer's output, with dropout while training, to the residual."""
@@ -304,6 +308,12 @@ class Bert(nn.Module):
         for layer in self.layers:
             x = layer(x, reading)
             yield x
+
+    def unnormed(self, groups: Sequence[Batch]) -> Tensor:
+        """Give the last layer's residual sum (N, H) before the norm behind it, all groups laid end to end."""
+        below = deque(islice(self.states(groups), len(self.layers)), maxlen=1).pop()
+        layer: Layer = self.layers[-1]  # type: ignore[assignment]
+        return layer.summed(below, Reading(groups))
 
     def segment_states(self, groups: Sequence[Batch]) -> Tensor:
         """Look up the segments' embeddings: (N, H), or (H,) where every token is in segment 0."""

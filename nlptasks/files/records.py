@@ -17,9 +17,11 @@ from nlptasks.files.lines import Line, lines_of, pieces_of_text
 from nlptasks.files.record import Naming, Parts, Record
 from nlptasks.files.streams import extension, open_bytes
 from nlptasks.files.tables import check_unique, csv_rows, table
+from nlptasks.files.tagged import is_tagged, tagged
 
-FORMATS = ("jsonl", "json", "tsv", "csv", "text")
-EXTENSIONS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv", ".txt": "text"}
+FORMATS = ("jsonl", "json", "tsv", "csv", "text", "bio")
+TAGS = "tags"  # a caller that knows this field reads sentences with tags, too
+EXTENSIONS = {f".{name}": name for name in ("jsonl", "tsv", "csv", "bio")} | {".ndjson": "jsonl", ".txt": "text"}
 
 
 def read_records(
@@ -130,12 +132,18 @@ def and_close(handle: BinaryIO, records: Iterator[Record]) -> Iterator[Record]:
 
 def records(lines: Iterator[Line], source: str, format: str | None, naming: Naming) -> Iterator[Record]:
     """Parse lines by their format, which is told by the first of them where it is not given."""
+    if format in (None, "text") and TAGS in (*naming.names, *naming.aliases):
+        seen: list[Line] = []
+        is_bio = is_tagged(next_text(lines, seen))
+        format, lines = "bio" if is_bio else format, chain(seen, lines)
     if format is None:
         format, lines = sniffed(lines, source, tabs=naming.columns is not None or len(naming.names) > 1)
     if format == "jsonl":
         yield from parsed(lines, source, json_object)
     elif format == "json":
         yield from document(lines, source, naming)
+    elif format == "bio":
+        yield from tagged(lines, source)
     elif format == "text":
         main = naming.main or naming.names[0]
         yield from parsed(lines, source, lambda text: {main: text})

@@ -17,6 +17,7 @@ import bm25s
 import numpy as np
 from numpy.typing import NDArray
 
+from nlptasks.backbone.width import folded
 from nlptasks.errors import RecordError
 from nlptasks.files import Record
 from nlptasks.qa import spans
@@ -166,7 +167,7 @@ def words(text: str) -> list[str]:
     A Chinese character that stands alone is a word.
     """
     found = []
-    for run in WORD.findall(spans.folded(text)):
+    for run in WORD.findall(folded(text)):
         for piece in filter(None, HAN.split(run)):
             if len(piece) > 1 and HAN.fullmatch(piece):
                 found += [one + other for one, other in pairwise(piece)]

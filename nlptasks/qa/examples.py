@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nlptasks.backbone import windows
 from nlptasks.backbone.text import Text
+from nlptasks.backbone.windows import Window
 from nlptasks.errors import UsageError
-from nlptasks.qa import windows
 from nlptasks.qa.row import Row
-from nlptasks.qa.windows import Window
 
 #: Special tokens of the longest layout: the start, and the ends of passage and question; an answer counts its own.
 AROUND = 3

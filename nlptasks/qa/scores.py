@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from nlptasks.qa.spans import NARROW
+from nlptasks.backbone.width import NARROW
 
 #: What CMRC 2018's evaluation takes for punctuation.
 MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")

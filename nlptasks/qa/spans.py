@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from nlptasks.backbone.width import folded
+
 #: What may stand between the parts of an answer, which a space separates.
 BETWEEN = r"[\s,，、;；]+"
-#: Full-width forms and the characters that they stand for.
-NARROW: dict[int, str | int] = {0x3000: " ", **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}}
 
 
 def standing(answers: Iterable[str], passage: str, starts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -50,12 +50,3 @@ def place(answer: str, passage: str) -> tuple[int, int] | None:
     pattern = BETWEEN.join(map(re.escape, folded(answer).split()))
     found = re.search(pattern, folded(passage))
     return found.span() if found else None
-
-
-def folded(text: str) -> str:
-    """Take case and width away, character by character, so that places stay."""
-    plain = text.translate(NARROW)
-    lower = plain.lower()
-    if len(lower) == len(plain):
-        return lower
-    return "".join(one.lower() if len(one.lower()) == 1 else one for one in plain)

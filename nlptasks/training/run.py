@@ -26,7 +26,7 @@ from nlptasks import files, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, UsageError
-from nlptasks.task import Task
+from nlptasks.task import Task, fit_labels
 from nlptasks.training import checkpoint, data
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
@@ -84,8 +84,10 @@ class Training:
             backbone.simplify_vocabulary()
         self.text = backbone.text
         self.task = module.Task(plan.method, self.settings, backbone.text)
+        found = rows_of(self.task, self.tables)
+        self.labels = fit_labels(self.task, found)
         self.model = self.task.model(backbone).to(self.device)
-        self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
+        self.run = Run(self.task, self.model, found, self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
         self.task.check(self.model, self.run.rows)
@@ -180,6 +182,7 @@ class Training:
             "settings": as_plain(self.settings),
             "training": training,
             "scores": self.scores,
+            **({} if self.labels is None else {"labels": self.labels}),
         }
 
     def save_best(self) -> None:

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from transformers import BertModel
 
 from nlptasks.backbone import masks, weights
 from nlptasks.backbone.batch import Batch, by_length, padded, restored
-from nlptasks.backbone.bert import ACTIVATIONS, Bert, Memory, attend, attend_plainly
+from nlptasks.backbone.bert import ACTIVATIONS, Bert, Layer, Memory, attend, attend_plainly
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.weights import Backbone
 
@@ -384,3 +384,10 @@ def test_plain_attention_is_the_fused_one_gradients_included(masked: bool) -> No
         found.append([seen.detach(), *(one.grad for one in given if one.grad is not None)])
     assert len(found[0]) == 4
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
+
+
+def test_what_is_before_the_last_norm_gives_the_last_states(tiny: Backbone) -> None:
+    groups = [Batch(torch.tensor([[3, 7, 8, 4], [3, 9, 9, 4]])), Batch(torch.tensor([[3, 7, 4]]))]
+    with torch.inference_mode():
+        norm = cast(Layer, tiny.bert.layers[-1]).feed_norm
+        assert torch.allclose(norm(tiny.bert.unnormed(groups)), [*tiny.bert.states(groups)][-1], atol=1e-6)

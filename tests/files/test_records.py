@@ -335,7 +335,7 @@ def test_a_given_format_overrides() -> None:
 
 
 def test_an_unknown_format() -> None:
-    with pytest.raises(InputError, match=r"^unknown format 'xml'; choose one of jsonl, json, tsv, csv, text$"):
+    with pytest.raises(InputError, match=r"^unknown format 'xml'; choose one of jsonl, json, tsv, csv, text, bio$"):
         read_stream(io.BytesIO(), format="xml")
 
 

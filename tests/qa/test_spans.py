@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nlptasks.qa.spans import folded, held, parts, place, standing
+from nlptasks.backbone.width import folded
+from nlptasks.qa.spans import held, parts, place, standing
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Passages as tokens with their places in the text, and long ones as overlapping windows of tokens.
+"""Texts as tokens with their places in the text, and long ones as overlapping windows of tokens.
 
 Places are characters (code points) of the text as it came, the end exclusive.
 """

@@ -6,7 +6,7 @@ import pytest
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.text import Text
-from nlptasks.qa.windows import Window, cut, holding, read
+from nlptasks.backbone.windows import Window, cut, holding, read
 
 RARE = "Ａ b　中国ＡＢＣdéf e\u0301n 😀哈\u200b喻𠮷野\U00020001家\tx１９ 한국 İstanbul ½ 👩\u200d🚀❤\ufe0f。"
 

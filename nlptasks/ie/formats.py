@@ -1,0 +1,286 @@
+"""The forms in which collections write entities and triples, read: LIC2019, DuIE, BIO, doccano, JSON lines of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from nlptasks.errors import RecordError
+from nlptasks.ie.mentions import Searched
+
+#: Names that other collections give to the fields of a row; `tags` says that sentences in BIO are read.
+ALIASES = {"sentence": "text", "data": "text", "spo_list": "triples", "tags": "tags", "tokens": "tokens"}
+#: What a record's own keys here and in other formats are; all others are handed on as they came.
+KNOWN = {"text", "triples", "entities", "label", "labels", "relations", "tokens", "tags", "postag", *ALIASES}
+VALUE = "@value"
+#: The type of an entity that has none.
+NO_TYPE = "ENTITY"
+INSIDE, ENDING, ALONE = ("I", "M", "E", "L"), ("E", "L"), ("S", "U")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A mention; without a place it is known by its text alone."""
+
+    text: str
+    type: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Give the characters it stands in, where that is known."""
+        return None if self.start is None or self.end is None else (self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Triple:
+    """Two mentions and what joins them."""
+
+    subject: Entity
+    predicate: str
+    object: Entity
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Say what the triple says, wherever that stands."""
+        return self.subject.text, self.predicate, self.object.text
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a record says; lists are none where it does not know them."""
+
+    text: str
+    triples: list[Triple] | None = None
+    entities: list[Entity] | None = None
+    slots: int = 0
+    """Values of an object beside its main one, which are left out."""
+    mended: int = 0
+    """Tags that did not follow from the one before them."""
+
+
+def read(fields: Mapping[str, Any]) -> Document:
+    """Read a record of any known form.
+
+    Raises:
+        RecordError: what stands there is of no known form, or has no place in the text.
+    """
+    named = {ALIASES.get(name, name): unwritten(value) for name, value in fields.items()}
+    if "text" not in named and isinstance(named.get("tokens"), list):
+        return of_tags(named)
+    text = named.get("text")
+    if type(text) in (int, float):
+        text = str(text)
+    if not isinstance(text, str):
+        raise RecordError(f"field 'text' is missing; found {', '.join(list(named)[:12]) or 'none'}")
+    triples, entities, slots = named.get("triples"), named.get("entities"), 0
+    if entities is None:
+        entities = named.get("label", named.get("labels"))
+    relations = named.get("relations")
+    found = None if entities is None else [entity(text, one) for one in listed(entities, "entities")]
+    if relations:
+        by_id = {str(one.get("id")): made for one, made in zip(entities or (), found or (), strict=True)}
+        triples = [*(triples or ()), *(related(one, by_id) for one in listed(relations, "relations"))]
+    if triples is not None:
+        items = [triple(text, one) for one in listed(triples, "triples")]
+        slots = sum(len(other_values(one)) for one in triples)
+        triples = items
+    return Document(text, triples, found, slots)
+
+
+def unwritten(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Read a list or object that stands as JSON in a cell of a table."""
+    if isinstance(value, str) and value[:2] in ("[{", "[[", "[]"):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
+
+
+def listed(value: object, name: str) -> list[Any]:
+    """Take a list for what it is.
+
+    Raises:
+        RecordError: it is something else.
+    """
+    if not isinstance(value, list):
+        raise RecordError(f"field {name!r}: found {str(value)[:40]!r}, expected a list")
+    return value
+
+
+def triple(text: str, item: object) -> Triple:
+    """Read a triple: an object as in LIC2019 and DuIE or as a prediction has it, or a list of three texts.
+
+    Raises:
+        RecordError: a part is missing, or of no known form.
+    """
+    if isinstance(item, Triple):
+        return item
+    if isinstance(item, list | tuple) and len(item) == 3:
+        item = dict(zip(("subject", "predicate", "object"), item, strict=True))
+    if not isinstance(item, Mapping):
+        raise RecordError(f"a triple is {str(item)[:40]!r}, expected subject, predicate and object")
+    ends = {name: end(text, item.get(name), item.get(f"{name}_type"), name) for name in ("subject", "object")}
+    predicate = item.get("predicate")
+    if not isinstance(predicate, str) or not predicate:
+        raise RecordError(f"a triple has no predicate: {str(dict(item))[:60]}; expected subject, predicate and object")
+    return Triple(ends["subject"], predicate, ends["object"])
+
+
+def end(text: str, value: Any, kind: Any, name: str) -> Entity:  # noqa: ANN401 - whatever JSON holds
+    """Read the subject or object of a triple.
+
+    Raises:
+        RecordError: it is missing or empty.
+    """
+    kind = kind.get(VALUE) if isinstance(kind, Mapping) else kind
+    if isinstance(value, Mapping):
+        if VALUE not in value:
+            return entity(text, value)
+        value = value[VALUE]
+    if not isinstance(value, str | int | float) or not str(value).strip():
+        raise RecordError(f"a triple has no {name}: found {str(value)[:40]!r}, expected text")
+    return Entity(str(value).strip(), kind if isinstance(kind, str) else None)
+
+
+def other_values(item: object) -> list[str]:
+    """Name the slots of an object that DuIE 2.0 fills beside its main value."""
+    value = item.get("object_full", item.get("object")) if isinstance(item, Mapping) else None
+    return [name for name in value if name != VALUE] if isinstance(value, Mapping) and VALUE in value else []
+
+
+def entity(text: str, item: object) -> Entity:
+    """Read a mention: `[start, end, type]` or an object of doccano, or one with text, type, start and end.
+
+    Raises:
+        RecordError: it is of no known form, or its place is not in the text.
+    """
+    if isinstance(item, Entity):
+        return item
+    if isinstance(item, list | tuple) and len(item) == 3:
+        item = dict(zip(("start", "end", "type"), item, strict=True))
+    elif isinstance(item, list | tuple) and len(item) == 4:
+        item = dict(zip(("text", "type", "start", "end"), item, strict=True))
+    if not isinstance(item, Mapping):
+        raise RecordError(f"an entity is {str(item)[:40]!r}, expected text, type, start and end")
+    start, stop = (number(item.get(name, item.get(f"{name}_offset"))) for name in ("start", "end"))
+    kind = item.get("type", item.get("label"))
+    said = item.get("text")
+    if start is None or stop is None:
+        if not isinstance(said, str) or not said.strip():
+            raise RecordError(f"an entity has neither text nor place: {str(dict(item))[:60]}; expected start and end")
+        return Entity(said.strip(), kind)
+    if not 0 <= start < stop <= len(text):
+        raise RecordError(f"an entity stands at {start} to {stop}, expected a place within the text's {len(text)}")
+    if isinstance(said, str) and said != text[start:stop]:
+        raise RecordError(f"at {start} to {stop} stands {text[start:stop][:20]!r}, not {said[:20]!r}; mend the place")
+    return Entity(text[start:stop], kind, start, stop)
+
+
+def number(value: object) -> int | None:
+    """Read a place; a column of a table knows only text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def related(item: object, by_id: Mapping[str, Entity]) -> Triple:
+    """Read a relation of doccano.
+
+    Raises:
+        RecordError: it names entities that are not there.
+    """
+    known = item if isinstance(item, Mapping) else {}
+    ends = [by_id.get(str(known.get(name))) for name in ("from_id", "to_id")]
+    kind = known.get("type")
+    if ends[0] is None or ends[1] is None or not isinstance(kind, str):
+        raise RecordError(f"a relation is {str(item)[:60]}, expected type, and from_id and to_id of entities")
+    return Triple(ends[0], kind, ends[1])
+
+
+# BIO
+
+
+def of_tags(fields: Mapping[str, Any]) -> Document:
+    """Read a sentence with tags.
+
+    A tag that goes on with an entity where none of its type is open begins one, as conlleval reads it.
+
+    Raises:
+        RecordError: not one tag for each token.
+    """
+    tokens, tags = fields["tokens"], fields.get("tags") or ["O"] * len(fields["tokens"])
+    if len(tokens) != len(tags):
+        raise RecordError(f"{len(tokens)} tokens with {len(tags)} tags; expected one for each")
+    text, places = joined([str(token) for token in tokens])
+    found: list[Entity] = []
+    opened, mended = "", 0
+    for place, tag in zip(places, tags, strict=True):
+        mark, _, kind = str(tag).partition("-")
+        goes_on = mark in INSIDE and kind == opened
+        mended += mark in INSIDE and not goes_on
+        if goes_on:
+            last = found[-1]
+            found[-1] = Entity(text[last.start : place[1]], kind, last.start, place[1])
+        elif mark != "O":
+            found.append(Entity(text[slice(*place)], kind, *place))
+        opened = "" if mark in (*ENDING, *ALONE, "O") else kind
+    return Document(text, None, found, mended=mended)
+
+
+def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Write tokens as text, a space only between two that are ASCII, and give the place of each."""
+    text, places = "", []
+    for token in tokens:
+        is_apart = len(token) > 1 and text[-1:].isascii() and text[-1:].isalnum() and token[:1].isascii()
+        text += " " if is_apart and token[:1].isalnum() else ""
+        places.append((len(text), len(text) + len(token)))
+        text += token
+    return text, places
+
+
+# What is made of a document
+
+
+def placed(text: str, entities: Iterable[Entity]) -> list[Entity]:
+    """Give every place of every entity, each once; those that do not stand in the text are left out."""
+    searched, found = Searched(text), dict[Entity, None]()
+    for one in entities:
+        if one.place is not None:
+            found[one] = None
+            continue
+        for place in searched.places(one.text):
+            found[Entity(text[slice(*place)], one.type, *place)] = None
+    return list(found)
+
+
+def entities_of(document: Document) -> list[Entity] | None:
+    """Give a document's entities with their places; those of its triples where it names no others."""
+    named = document.entities
+    if named is None and document.triples is not None:
+        named = [one for triple in document.triples for one in (triple.subject, triple.object)]
+    return None if named is None else placed(document.text, named)
+
+
+def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what a record says into the fields of a row: text, triples and entities as lists of texts.
+
+    Raises:
+        RecordError: it is of no known form.
+    """
+    if not {"text", "tokens", *(name for name, to in ALIASES.items() if to == "text")} & fields.keys():
+        return dict(fields)
+    document = read(fields)
+    known = {ALIASES.get(name, name): value for name, value in fields.items()}
+    triples, entities = document.triples, entities_of(document)
+    return {
+        "id": known.get("id"),
+        "text": document.text,
+        "triples": None if triples is None else [list(one.key) for one in triples],
+        "entities": None
+        if entities is None
+        else [[one.text, one.type or "", str(one.start), str(one.end)] for one in entities],
+    }

@@ -1,0 +1,234 @@
+"""Information extraction as a task: what it learns from, its answers and its scores."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from nlptasks import files
+from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.text import Text
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import InputError, RecordError
+from nlptasks.ie import knowledge, labels, model, scores, words
+from nlptasks.ie.answers import Finder
+from nlptasks.ie.examples import Encoder, Example, Reach
+from nlptasks.ie.labels import Labels
+from nlptasks.ie.model import NO_MODEL, TOKENS, Extras, Loaded, load
+from nlptasks.ie.row import ENTITIES_ONLY, METHODS, Options, Row, Settings, Sweep
+from nlptasks.task import Work
+from nlptasks.training import models
+
+__all__ = ["TOKENS", "Finder", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+
+logger = logging.getLogger(__name__)
+#: Rows that are looked at together when labels are collected.
+BLOCK = 1024
+
+
+class Task:
+    """One method of information extraction with its settings."""
+
+    name = "ie"
+    best = "f1"
+
+    def __init__(self, method: str, settings: Settings, text: Text) -> None:
+        """Keep the method, its settings and the tokenizer."""
+        self.method, self.settings, self.text = method, settings, text
+        self.labels, self.extras = Labels({}, []), Extras()
+        self.reach = Reach(settings.limit, settings.overlap)
+        self.encoder = Encoder(text, method, self.reach, self.labels)
+
+    def fit_labels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Learn from training rows what there is to say, and for dgcnn which words and triples there are.
+
+        Returns:
+            What the model folder keeps.
+
+        Raises:
+            InputError: there is nothing to say.
+        """
+        self.labels = labels.fitted(each(rows), self.settings.schema)
+        said = self.labels.types if self.method in ENTITIES_ONLY else self.labels.predicates
+        if not said:
+            kind = "entities" if self.method in ENTITIES_ONLY else "triples"
+            raise InputError(f"no {kind} in the training rows that stand in their texts; there is nothing to learn")
+        if self.method == "dgcnn":
+            texts = (row["text"] for row in each(rows))
+            made = words.made(texts, self.settings.words, self.settings.word_size)
+            self.extras = Extras(made, knowledge.learnt(each(rows)) if self.settings.distant else None)
+        self.encoder = Encoder(self.text, self.method, self.reach, self.labels, self.extras.known, self.extras.words)
+        return self.labels.as_json()
+
+    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
+        """Leave the rows as they are: they have no scale."""
+        return rows
+
+    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Draw the rows to train on, where fewer than all are asked for."""
+        most = self.settings.max_rows
+        if most is None or most >= len(rows):
+            return rows
+        numbers = random.Random(self.settings.seed).sample(range(len(rows)), most)
+        select = getattr(rows, "select", None)
+        found: Sequence[Mapping[str, Any]] = select(numbers) if select else [rows[number] for number in numbers]
+        return found
+
+    def model(self, backbone: Backbone) -> nn.Module:
+        """Put the method's heads on a backbone.
+
+        Raises:
+            UsageError: more is to be read at once than the backbone can.
+        """
+        self.reach.check(backbone.bert.config.max_position_embeddings)
+        return model.assembled(self.method, backbone, self.labels, asdict(self.settings), self.extras)
+
+    def check(self, model: nn.Module, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse nothing: `finish` has nothing to do."""
+
+    def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
+        """Encode training rows for one forward pass."""
+        return self.encoder.lessons(rows)
+
+    def loss(self, model: nn.Module, work: Work) -> Tensor:
+        """Compute the method's loss."""
+        if work.targets is None:
+            raise ValueError("training needs targets")
+        loss: Tensor = model(work.groups, work.targets)
+        return loss
+
+    def finish(self, model: nn.Module, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
+        """Tell what was longer than is read at once; the model stays as it is."""
+        counts = self.encoder.counts
+        logger.info("of %(texts)d texts seen, %(windowed)d were longer than a window", counts)
+        if counts["lost"]:
+            logger.info("windows of very long texts that were not taught: %(lost)d", counts)
+        return False
+
+    def score(self, model: nn.Module, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
+        """Answer rows and score the answers."""
+        device = next(model.parameters()).device
+        known, of_text = self.extras.known, self.extras.words
+        encoder = Encoder(self.text, self.method, self.reach, self.labels, known, of_text)
+        loaded = Loaded(model, encoder, Options(), budget, self.name, self.method, Path(), device)
+        said, right = answered(loaded, rows)
+        return scores.scored(said, right)
+
+    def rest(self, made: nn.Module) -> dict[str, Tensor]:
+        """Name the weights beside the encoder's."""
+        return model.rest(made, self.extras)
+
+
+def each(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Go through rows, of a table block by block."""
+    at_once = getattr(rows, "__getitems__", None)
+    if at_once is None:
+        yield from rows
+        return
+    for start in range(0, len(rows), BLOCK):
+        yield from at_once(list(range(start, min(len(rows), start + BLOCK))))
+
+
+def answered(loaded: Loaded, rows: Sequence[Row]) -> tuple[list[scores.Said], list[scores.Said]]:
+    """Answer rows: what was found, and what is right.
+
+    Raises:
+        InputError: rows do not say what the method finds.
+    """
+    entities = loaded.method in ENTITIES_ONLY
+    if any((row.entities if entities else row.triples) is None for row in rows):
+        kind = "entities" if entities else "triples"
+        raise InputError(f"a record without {kind}, which {loaded.method} finds; scoring needs them in every record")
+    finder = Finder(loaded)
+    examples = [readable(example) for example in finder.read(rows)]
+    answers = loaded.budget.run(examples, finder.size, finder.answer)
+    said: list[scores.Said] = []
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+        said.append(scores.of_prediction(answer, entities))
+    finder.report()
+    return said, [scores.of_row(row, entities) for row in rows]
+
+
+def readable(example: Example | RecordError) -> Example:
+    """Give an example.
+
+    Raises:
+        RecordError: what kept a row from becoming one.
+    """
+    if isinstance(example, RecordError):
+        raise example
+    return example
+
+
+def worker(loaded: Loaded) -> Finder:
+    """Make what answers the task's rows."""
+    return Finder(loaded)
+
+
+def evaluations(
+    loaded: Loaded, labelled: Sequence[Row], sweep: Sweep
+) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+    """Score labelled rows: exact, normalised, and for each predicate or type.
+
+    Yields:
+        The setting and its scores.
+    """
+    if sweep.errors is not None:
+        files.check_file(sweep.errors)
+    said, right = answered(loaded, labelled)
+    if sweep.errors is not None:
+        with files.replaced(Path(sweep.errors)) as part, part.open("w", encoding="utf-8") as handle:
+            for line in scores.errors((row.text for row in labelled), said, right):
+                handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+    yield {"match": "exact"}, scores.scored(said, right)
+    yield {"match": "normalised"}, scores.scored(said, right, scores.normalised)
+    if sweep.per_predicate:
+        for label, found in scores.by_label(said, right).items():
+            yield {"match": "exact", "label": label}, found
+
+
+def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+    """Score the predictions of any system: triples where the records have them, else entities.
+
+    Raises:
+        InputError: not one prediction for each record, or one of another form.
+    """
+    if len(predictions) != len(labelled):
+        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
+    entities = any(row.triples is None for row in labelled)
+    try:
+        said = [scores.of_prediction(prediction, entities) for prediction in predictions]
+    except (KeyError, TypeError) as error:
+        kind = "entities" if entities else "triples"
+        raise InputError(
+            f'a prediction without {kind}; expected lines with {{"prediction": …}} as nlpk writes'
+        ) from error
+    right = [scores.of_row(row, entities) for row in labelled]
+    more = {f"{name}_normalised": value for name, value in scores.scored(said, right, scores.normalised).items()}
+    return {**scores.scored(said, right), **more}
+
+
+def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Read two sentences with the model that answers by default; without one, tell what could be trained."""
+    found = models.find("ie")
+    if found is None:
+        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+    finder = Finder(load(found, Options()))
+    rows = [Row("《邪少兵王》是冰火未央写的网络小说"), Row("张艺谋导演的《红高粱》由姜文、巩俐主演")]
+    lines: list[tuple[str, ...]] = []
+    examples = [one for one in finder.read(rows) if not isinstance(one, Exception)]
+    for row, answer in zip(rows, finder.answer(examples), strict=True):
+        for one in answer["triples"]:
+            lines.append((row.text, one["subject"]["text"], one["predicate"], one["object"]["text"]))
+        for one in [] if answer["triples"] else answer["entities"]:
+            lines.append((row.text, one["text"], one["type"] or "", ""))
+    return "ie", ("text", "subject", "predicate", "object"), lines

@@ -1,0 +1,113 @@
+"""Documents written in the forms that collections have: LIC2019 and DuIE, doccano, BIO, JSON lines of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from nlptasks.errors import RecordError
+from nlptasks.ie import formats
+from nlptasks.ie.formats import NO_TYPE, Entity
+
+
+def lines(fields: Mapping[str, Any], to: str) -> list[str]:
+    """Write a record in another format: `jsonl`, `duie` (1.0), `duie2`, `doccano` or `bio`.
+
+    Raises:
+        RecordError: it cannot be read, or the format cannot hold it.
+    """
+    document = formats.read(fields)
+    others = {name: value for name, value in fields.items() if name not in formats.KNOWN}
+    if to == "bio":
+        tags = tags_of(document.text, formats.entities_of(document) or ())
+        return [*(f"{letter}\t{tag}" for letter, tag in zip(document.text, tags, strict=True)), ""]
+    made = {"jsonl": as_line, "duie": as_duie, "duie2": as_duie2, "doccano": as_doccano}[to](document)
+    return [json.dumps({**made, **others}, ensure_ascii=False)]
+
+
+def as_line(document: formats.Document) -> dict[str, Any]:
+    """Write a line of ours; every end of a triple has its first place, where it stands in the text."""
+    made: dict[str, Any] = {"text": document.text}
+    if document.triples is not None:
+        made["triples"] = [
+            {
+                "subject": bare(first(document.text, one.subject)),
+                "predicate": one.predicate,
+                "object": bare(first(document.text, one.object)),
+            }
+            for one in document.triples
+        ]
+    if document.entities is not None:
+        made["entities"] = [bare(one) for one in formats.placed(document.text, document.entities)]
+    return made
+
+
+def first(text: str, one: Entity) -> Entity:
+    """Put an entity to its first place."""
+    return next(iter(formats.placed(text, [one])), one)
+
+
+def bare(one: Entity) -> dict[str, Any]:
+    """Write what is known of an entity."""
+    return {name: value for name, value in asdict(one).items() if value is not None}
+
+
+def as_duie(document: formats.Document) -> dict[str, Any]:
+    """Write a line of LIC2019 (DuIE 1.0)."""
+    listed = [
+        {
+            "subject": one.subject.text,
+            "predicate": one.predicate,
+            "object": one.object.text,
+            "subject_type": one.subject.type or "",
+            "object_type": one.object.type or "",
+        }
+        for one in document.triples or ()
+    ]
+    return {"text": document.text, "spo_list": listed}
+
+
+def as_duie2(document: formats.Document) -> dict[str, Any]:
+    """Write a line of DuIE 2.0, in which an object is a set of values."""
+    made = as_duie(document)
+    for one in made["spo_list"]:
+        one["object"], one["object_type"] = {formats.VALUE: one["object"]}, {formats.VALUE: one["object_type"]}
+    return made
+
+
+def as_doccano(document: formats.Document) -> dict[str, Any]:
+    """Write a line of doccano; relations are written where there are triples, each by the first place of its ends."""
+    found = {replace(one, type=one.type or NO_TYPE): None for one in formats.entities_of(document) or ()}
+    numbers = {one: number for number, one in enumerate(found)}
+    if document.triples is None:
+        return {"text": document.text, "label": [[one.start, one.end, one.type] for one in numbers]}
+    named = [
+        {"id": number, "start_offset": one.start, "end_offset": one.end, "label": one.type}
+        for one, number in numbers.items()
+    ]
+    places = {(one.start, one.end): number for one, number in numbers.items()}
+    relations: list[dict[str, Any]] = []
+    for one in document.triples:
+        ends = [
+            places.get((end.start, end.end)) for end in (first(document.text, e) for e in (one.subject, one.object))
+        ]
+        if None not in ends:
+            relations.append({"id": len(relations), "from_id": ends[0], "to_id": ends[1], "type": one.predicate})
+    return {"text": document.text, "entities": named, "relations": relations}
+
+
+def tags_of(text: str, entities: Iterable[Entity]) -> list[str]:
+    """Write the tag of each character.
+
+    Raises:
+        RecordError: entities overlap.
+    """
+    tags = ["O"] * len(text)
+    for one in sorted(formats.placed(text, entities), key=lambda one: one.place or (0, 0)):
+        start, stop = one.place or (0, 0)
+        if any(tag != "O" for tag in tags[start:stop]):
+            raise RecordError(f"the entity {one.text[:20]!r} overlaps another, and BIO cannot say so; use --to doccano")
+        tags[start:stop] = [f"B-{one.type or NO_TYPE}", *[f"I-{one.type or NO_TYPE}"] * (stop - start - 1)]
+    return tags

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nlptasks import rows
+from nlptasks.errors import RecordError
+from nlptasks.ie import formats, written
+from nlptasks.ie.formats import Entity
+from nlptasks.ie.row import Row, Scored, converted, fitting, flaw, training_rows, traits
+
+TEXT = "《雾江》是林知远写的，林知远生于南川"
+DUIE = {
+    "text": TEXT,
+    "spo_list": [
+        {"subject": "雾江", "predicate": "作者", "object": "林知远", "subject_type": "图书", "object_type": "人物"}
+    ],
+}
+DUIE2 = {
+    "text": TEXT,
+    "spo_list": [
+        {
+            "subject": "雾江",
+            "predicate": "作者",
+            "object": {"@value": "林知远", "inWork": "全集"},
+            "subject_type": "图书",
+            "object_type": {"@value": "人物", "inWork": "图书"},
+        }
+    ],
+}
+DOCCANO = {"text": TEXT, "label": [[1, 3, "图书"], [5, 8, "人物"]]}
+RELATIONS = {
+    "text": TEXT,
+    "entities": [
+        {"id": 7, "start_offset": 1, "end_offset": 3, "label": "图书"},
+        {"id": 9, "start_offset": 5, "end_offset": 8, "label": "人物"},
+    ],
+    "relations": [{"id": 0, "from_id": 7, "to_id": 9, "type": "作者"}],
+}
+
+
+@pytest.mark.parametrize("fields", [DUIE, DUIE2, RELATIONS, {"text": TEXT, "triples": [["雾江", "作者", "林知远"]]}])
+def test_every_form_says_the_same_triple(fields: dict[str, Any]) -> None:
+    document = formats.read(fields)
+    assert [one.key for one in document.triples or ()] == [("雾江", "作者", "林知远")]
+
+
+def test_slots_beside_the_main_value_are_counted() -> None:
+    assert formats.read(DUIE2).slots == 1
+    assert formats.read(DUIE).slots == 0
+    assert traits(DUIE2)["slots_left_out"] == 1
+
+
+def test_a_triple_is_taught_in_every_place() -> None:
+    (lesson,) = training_rows("gplinker", DUIE)
+    assert lesson["subjects"] == [[1, 3], [1, 3]]
+    assert sorted(lesson["objects"]) == [[5, 8], [11, 14]]
+    assert lesson["dropped"] == []
+    assert traits(DUIE)["triples_in_several_places"] == 1
+
+
+def test_places_that_are_told_are_the_only_ones() -> None:
+    (lesson,) = training_rows("gplinker", RELATIONS)
+    assert (lesson["subjects"], lesson["objects"]) == ([[1, 3]], [[5, 8]])
+
+
+def test_a_triple_whose_end_is_not_in_the_text_is_dropped_and_told() -> None:
+    fields = {"text": TEXT, "triples": [["雾江", "作者", "无名"], ["雾江", "作者", "林知远"]]}
+    (lesson,) = training_rows("casrel", fields)
+    assert lesson["dropped"] == ["雾江 | 作者 | 无名"]
+    assert set(lesson["predicates"]) == {"作者"}
+    assert traits(fields)["triples_not_in_text"] == 1
+
+
+def test_width_and_case_do_not_hide_a_mention() -> None:
+    (lesson,) = training_rows("gplinker", {"text": "ＡＢＣ公司的app", "triples": [["abc公司", "产品", "APP"]]})
+    assert (lesson["subjects"], lesson["objects"]) == ([[0, 5]], [[6, 9]])
+
+
+def test_an_empty_list_is_not_a_missing_one() -> None:
+    (lesson,) = training_rows("gplinker", {"text": TEXT, "spo_list": []})
+    assert lesson["predicates"] == []
+    assert traits({"text": TEXT, "spo_list": []})["without_triples"] is True
+    with pytest.raises(RecordError, match="no triples, which gplinker learns from"):
+        training_rows("gplinker", DOCCANO)
+    with pytest.raises(RecordError, match="neither triples nor entities"):
+        training_rows("globalpointer", {"text": TEXT})
+
+
+def test_doccano_and_bio_are_read_as_entities() -> None:
+    assert formats.read(DOCCANO).entities == [Entity("雾江", "图书", 1, 3), Entity("林知远", "人物", 5, 8)]
+    tags = {"tokens": list("林知远在南川"), "tags": ["B-人物", "I-人物", "I-人物", "O", "B-地点", "I-地点"]}
+    document = formats.read(tags)
+    assert document.text == "林知远在南川"
+    assert document.entities == [Entity("林知远", "人物", 0, 3), Entity("南川", "地点", 4, 6)]
+    assert document.mended == 0
+
+
+@pytest.mark.parametrize(
+    ("tags", "found", "mended"),
+    [
+        ("O I-X I-X", [(1, 3)], 1),
+        ("B-X I-Y O", [(0, 1), (1, 2)], 1),
+        ("B-X B-X I-X", [(0, 1), (1, 3)], 0),
+        ("B-X M-X E-X", [(0, 3)], 0),
+        ("S-X I-X O", [(0, 1), (1, 2)], 1),
+        ("B-X E-X I-X", [(0, 2), (2, 3)], 1),
+    ],
+)
+def test_a_tag_that_does_not_follow_begins_an_entity(tags: str, found: list[tuple[int, int]], mended: int) -> None:
+    document = formats.read({"tokens": list("甲乙丙"), "tags": tags.split()})
+    assert [one.place for one in document.entities or ()] == found
+    assert document.mended == mended
+
+
+def test_words_in_latin_letters_are_joined_by_a_space() -> None:
+    text, places = formats.joined(["New", "York", "的", "A", "I", "2024"])
+    assert text == "New York的AI 2024"
+    assert [text[slice(*place)] for place in places] == ["New", "York", "的", "A", "I", "2024"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"triples": []}, "field 'text' is missing"),
+        ({"text": "a", "triples": "x"}, "expected a list"),
+        ({"text": "a", "triples": [3]}, "expected subject, predicate and object"),
+        ({"text": "a", "triples": [["a", "", "a"]]}, "no predicate"),
+        ({"text": "a", "triples": [["", "p", "a"]]}, "no subject"),
+        ({"text": "a", "entities": [3]}, "expected text, type, start and end"),
+        ({"text": "a", "entities": [{"type": "X"}]}, "neither text nor place"),
+        ({"text": "a", "label": [[0, 2, "X"]]}, "expected a place within"),
+        ({"text": "ab", "entities": [["b", "X", 0, 1]]}, "not 'b'; mend the place"),
+        ({"text": "ab", "entities": [], "relations": [{"from_id": 1}]}, "from_id and to_id"),
+        ({"tokens": ["a"], "tags": []}, "expected one for each"),
+    ],
+)
+def test_what_cannot_be_read_is_told(fields: dict[str, Any], problem: str) -> None:
+    if fields.get("tags") == []:
+        fields = {"tokens": ["a", "b"], "tags": ["O"]}
+    with pytest.raises(RecordError, match=problem):
+        formats.read(fields)
+
+
+@pytest.mark.parametrize("to", ["jsonl", "duie", "duie2", "doccano"])
+def test_what_is_written_reads_the_same(to: str) -> None:
+    (line,) = converted({**DUIE, "source": "s"}, to)
+    import json
+
+    made = json.loads(line)
+    assert made["source"] == "s"
+    assert [one.key for one in formats.read(made).triples or ()] == [("雾江", "作者", "林知远")]
+
+
+def test_bio_is_written_a_character_a_line() -> None:
+    lines = converted({"text": "林知远在", "label": [[0, 3, "人物"]]}, "bio")
+    assert lines == ["林\tB-人物", "知\tI-人物", "远\tI-人物", "在\tO", ""]
+    with pytest.raises(RecordError, match="overlaps another"):
+        converted({"text": "林知远", "label": [[0, 3, "人物"], [1, 2, "字"]]}, "bio")
+
+
+def test_doccano_without_triples_has_labels() -> None:
+    (line,) = written.lines(DOCCANO, "doccano")
+    assert '"label": [[1, 3, "图书"], [5, 8, "人物"]]' in line
+
+
+def test_a_row_has_what_any_form_says() -> None:
+    row = rows.parse(Row, DUIE)
+    assert row.triples == [["雾江", "作者", "林知远"]]
+    assert row.entities is not None
+    assert ["林知远", "人物", "11", "14"] in row.entities
+    again = rows.parse(Row, {"text": row.text, "triples": row.triples, "entities": row.entities})
+    assert again == row
+    with pytest.raises(RecordError, match="only blanks"):
+        rows.parse(Row, {"text": "  "})
+    with pytest.raises(RecordError, match="scoring needs one of them"):
+        rows.parse(Scored, {"text": TEXT})
+
+
+def test_check_says_what_a_record_is_fit_for() -> None:
+    assert fitting(DOCCANO, None) == ["globalpointer", "eval"]
+    assert "gplinker" in fitting(DUIE, None)
+    assert fitting(DUIE, "casrel") == ["casrel"]
+    assert flaw("gplinker", [{"predicates": []}]) == (
+        "no record has a triple that stands in its text, so there is nothing to learn"
+    )
+    assert flaw("gplinker", [{"predicates": ["p"]}]) is None
+    assert flaw("globalpointer", []) is None
