@@ -208,14 +208,6 @@ def replayed(start: Position, moves: Sequence[int]) -> list[Position]:
     return list(accumulate(pairs, lambda position, pair: position.after(*pair), initial=start))
 
 
-def first_illegal(positions: Sequence[Position], moves: Sequence[int]) -> int | None:
-    """Find the first move that its position does not allow; none where all are legal."""
-    if not moves:
-        return None
-    wrong = ~legal_mask(*laid_out(positions[: len(moves)]))[np.arange(len(moves)), list(moves)]
-    return int(wrong.argmax()) if wrong.any() else None
-
-
 def state_of(positions: Sequence[Position]) -> str:
     """Say how a game stands: playing, check, checkmate, stalemate or repetition.
 
