@@ -82,9 +82,9 @@ class Training:
         backbone = weights.load(last_of(out) if resume else plan.backbone)
         if self.settings.simplify_vocabulary and not resume:
             backbone.simplify_vocabulary()
-        self.text = backbone.text
         self.task = module.Task(plan.method, self.settings, backbone.text)
         self.model = self.task.model(backbone).to(self.device)
+        self.text = backbone.text  # after the task, which may have given the backbone a vocabulary of its own
         self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
