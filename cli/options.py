@@ -38,6 +38,8 @@ METAVARS: dict[str, str] = {
     "train": "FILE",
     "whitening": "FILE",
 }
+#: Short forms of options.
+SHORT = {"top_k": ("-k",)}
 METAVARS_BY_TYPE: dict[Any, str] = {str: "TEXT", int: "N", float: "X", Path: "DIR", list[str]: "TEXT"}
 
 
@@ -170,6 +172,7 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
+        *SHORT.get(field.name, ()),
         help=field.help + note + shown_default(field.default),
         metavar=metavar(field.name, field.type),
         show_default=False,

@@ -26,9 +26,7 @@ START = "rnbakabnr/9/1c5c1/p1p1p1p1p/9/9/P1P1P1P1P/1C5C1/9/RNBAKABNR w - - 0 1"
 PALACE = frozenset(rank * FILES + file for rank in range(3) for file in (3, 4, 5))
 DIAGONALS = frozenset(rank * FILES + file for rank, file in ((0, 3), (0, 5), (1, 4), (2, 3), (2, 5)))
 MEADOWS = frozenset(rank * FILES + file for rank, file in ((0, 2), (0, 6), (2, 0), (2, 4), (2, 8), (4, 2), (4, 6)))
-AHEAD = frozenset(
-    rank * FILES + file for rank in range(3, RANKS) for file in range(FILES) if rank > 4 or file % 2 == 0
-)
+AHEAD = frozenset(rank * FILES + file for rank in range(3, RANKS) for file in range(FILES) if rank > 4 or file % 2 == 0)
 PLACES = {KING: PALACE, ADVISOR: DIAGONALS, ELEPHANT: MEADOWS, PAWN: AHEAD}
 
 

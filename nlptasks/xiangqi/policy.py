@@ -84,9 +84,7 @@ def opinions(writer: Writer, layout: Layout, asked: Sequence[Asked]) -> list[lis
     Returns:
         For each game an opinion for each of its plies.
     """
-    boards, red = (
-        np.concatenate([one.game.boards[part][list(one.plies)] for one in asked]) for part in (0, 1)
-    )
+    boards, red = (np.concatenate([one.game.boards[part][list(one.plies)] for one in asked]) for part in (0, 1))
     found = rules.legal_moves(boards, red)
     said = named(writer, asked, found) if layout.method == "moves" else spelled(writer, asked, found)
     ends = np.searchsorted(found.boards, np.arange(len(boards) + 1))
@@ -162,9 +160,7 @@ class Spelling:
             nodes = new.reshape(len(nodes))
         return total
 
-    def read(
-        self, parents: NDArray[np.int64], tokens: NDArray[np.int64], boards: NDArray[np.int64], step: int
-    ) -> None:
+    def read(self, parents: NDArray[np.int64], tokens: NDArray[np.int64], boards: NDArray[np.int64], step: int) -> None:
         """Read one character more behind each of some beginnings."""
         device = self.writer.device
         own = torch.eye(len(parents), dtype=torch.bool, device=device)
@@ -176,9 +172,7 @@ class Spelling:
         self.logprobs = self.writer.logits(states).log_softmax(1)
 
 
-def drawn(
-    ranked: Sequence[tuple[int, float]], temperature: float, top_p: float, dice: random.Random
-) -> int:
+def drawn(ranked: Sequence[tuple[int, float]], temperature: float, top_p: float, dice: random.Random) -> int:
     """Draw a move.
 
     Args:

@@ -12,6 +12,11 @@ OPTIONS_RANGES: Ranges = {
     "top_k": (lambda x: x >= 1, "1 or more"),
     "search": (lambda x: 0 <= x <= 6, "0 to 6"),
 }
+PLAYING_RANGES: Ranges = {
+    "search": OPTIONS_RANGES["search"],
+    "temperature": (lambda x: x >= 0, "0 or more"),
+    "top_p": (lambda x: 0 < x <= 1, "more than 0, at most 1"),
+}
 SETTINGS_RANGES: Ranges = {
     "layers": (lambda x: x >= 1, "1 or more"),
     "width": (lambda x: x >= 64 and x % 64 == 0, "a multiple of 64"),
@@ -45,6 +50,30 @@ class Options:
             UsageError: there is one.
         """
         check_ranges(self, OPTIONS_RANGES)
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How the model plays."""
+
+    search: int = 2
+    """Look so many plies ahead with the model's best moves and count pieces; 0 for the model alone."""
+    temperature: float = 0.5
+    """Play livelier above 1, safer below; 0 takes the best move every time."""
+    top_p: float = 0.9
+    """Choose among the fewest moves whose probabilities together reach this."""
+    goal: Goal = "win"
+    """Play as in games that the side to move wins, draws or loses, or any."""
+    seed: int | None = None
+    """Play the same game again; another one each time by default."""
+
+    def __post_init__(self) -> None:
+        """Refuse a number out of its range.
+
+        Raises:
+            UsageError: there is one.
+        """
+        check_ranges(self, PLAYING_RANGES)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,7 @@ def drawn(position: Position, last: int | None = None, *, traditional: bool = Fa
         labels(),
     ]
     parts += [marked(square) for square in (MOVES[last].tolist() if last is not None else [])]
-    parts += [
-        piece(square, found, traditional=traditional) for square, found in enumerate(position.squares) if found
-    ]
+    parts += [piece(square, found, traditional=traditional) for square, found in enumerate(position.squares) if found]
     return "\n".join([*parts, "</svg>", ""])
 
 

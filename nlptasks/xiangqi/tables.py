@@ -28,7 +28,9 @@ BESIDE = SQUARES
 ORTHOGONAL = ((0, 1), (1, 0), (0, -1), (-1, 0))
 DIAGONAL = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 #: A horse's leg, and the two squares behind it.
-HORSE_JUMPS = [(leg, (2 * leg[0] + side * leg[1], 2 * leg[1] + side * leg[0])) for leg in ORTHOGONAL for side in (-1, 1)]
+HORSE_JUMPS = [
+    (leg, (2 * leg[0] + side * leg[1], 2 * leg[1] + side * leg[0])) for leg in ORTHOGONAL for side in (-1, 1)
+]
 #: What a line says of a square: nothing, free, the first piece on it, the second one.
 FREE, FIRST, SECOND = 1, 2, 3
 

@@ -15,12 +15,12 @@ from nlptasks.task import Work
 from nlptasks.training import models
 from nlptasks.xiangqi import vocabulary
 from nlptasks.xiangqi.answers import Answerer
+from nlptasks.xiangqi.board import START
 from nlptasks.xiangqi.games import Game, numbered
 from nlptasks.xiangqi.layouts import Layout
 from nlptasks.xiangqi.model import NO_MODEL, TOKENS, Loaded, Player, assembled, load, writer_of
 from nlptasks.xiangqi.row import METHODS, Options, Row, Settings, Sweep
 from nlptasks.xiangqi.rules import start_of
-from nlptasks.xiangqi.board import START
 from nlptasks.xiangqi.scores import compared, scores_of
 
 __all__ = [

@@ -63,7 +63,9 @@ def is_own(method: str, given: Text) -> bool:
     """Tell whether a tokenizer is a method's own."""
     known = words(method)
     return len(given) == len(known) and all(
-        given.tokenizer.id_to_token(number) == known[number] for number in (0, FIRST_MOVE, len(known) - 1) if number < len(known)
+        given.tokenizer.id_to_token(number) == known[number]
+        for number in (0, FIRST_MOVE, len(known) - 1)
+        if number < len(known)
     )
 
 
