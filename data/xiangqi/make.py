@@ -1,8 +1,8 @@
 """Write the xiangqi samples: `python data/xiangqi/make.py`.
 
-Games begin with a line of `openings.txt` and go on by the rules of `nlptasks.xiangqi` with the simplest of tactics: take
-what is worth more than what the answer takes back, mate where that is possible in one, now and then anything. A game
-without a mate ends after some plies; it is won where one side is clearly ahead in pieces, else drawn.
+Games begin with a line of `openings.txt` and go on by the rules of `nlptasks.xiangqi` with the simplest of tactics:
+take what is worth more than what the answer takes back, mate where that is possible in one, now and then anything. A
+game without a mate ends after some plies; it is won where one side is clearly ahead in pieces, else drawn.
 """
 
 import random

@@ -50,7 +50,7 @@ def read_records(
         main: field of plain text.
         needed: field that a table must have.
         parts: gives the records of an item of a JSON document.
-        readers: by a file's ending, what gives the records of its bytes, name and encoding; for files that are no lines.
+        readers: by a file's ending, what reads it as a whole, where it is no lines of records.
 
     Raises:
         InputError: the file cannot be opened or read, is binary or cut off, an option is not known, or a table's header

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from nlptasks.errors import NlpkError
 from nlptasks.xiangqi import rules
@@ -128,8 +129,9 @@ class Engine:
 
 def numbers(words: Sequence[str]) -> dict[str, int]:
     """Read the numbers of `go`, such as movetime 100; what is no number is left out."""
-    pairs = zip(words, words[1:], strict=False)
-    return {name: int(value) for name, value in pairs if value.lstrip("-").isdecimal() and not name.isdecimal()}
+    return {
+        name: int(value) for name, value in pairwise(words) if value.lstrip("-").isdecimal() and not name.isdecimal()
+    }
 
 
 def seconds(told: dict[str, int], red: bool) -> float | None:

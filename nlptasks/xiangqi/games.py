@@ -136,7 +136,7 @@ def why(position: Position, move: int) -> str:
         return f"the piece on {ICCS[move][:2]} is not {side}'s, whose turn it is"
     if taken > 0:
         return f"a piece of {side}'s own stands on {ICCS[move][2:]}"
-    rows, sources, targets = rules.reachable(*rules.laid_out([position]))
+    _, sources, targets = rules.reachable(*rules.laid_out([position]))
     if not ((sources == source) & (targets == target)).any():
         return f"the {SPOKEN[LETTERS[piece]]} cannot go there"
     checked = bool(rules.in_check(*rules.laid_out([position]))[0])

@@ -153,7 +153,7 @@ class Spelling:
             total += self.logprobs.double().cpu().numpy()[nodes, characters[:, place]]
             if place + 1 == characters.shape[1]:
                 break
-            keys, firsts, new = np.unique(
+            _, firsts, new = np.unique(
                 nodes * len(CHARACTERS) + characters[:, place], return_index=True, return_inverse=True
             )
             self.read(nodes[firsts], characters[firsts, place], found.boards[firsts], place + 1)
