@@ -26,7 +26,6 @@ from .tasks import form_of, naming
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="Task, see nlpk tasks.", show_default=False)]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Data file; - is stdin.", show_default=False)]
-Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Data files; - is stdin.", show_default=False)]
 Method = Annotated[
     str | None, typer.Option(metavar="NAME", help="Check as training data of this method.", show_default=False)
 ]
@@ -122,9 +121,10 @@ def convert_for(task: str) -> Callable[..., None]:
     """Build a task's command: where it can mix records, how to becomes flags."""
     form = nlptasks.form(task)
     groups = [Reading, *([form.Mixing] if hasattr(form, "Mixing") else [])]
+    several = typer.Argument(metavar="FILE", help="Data files; - is stdin.", show_default=False)
     target = typer.Option(metavar="FORMAT", help=f"Target format: {', '.join(form.FORMATS)}.", show_default=False)
     parameters = [
-        parameter("files", *get_args(Files), inspect.Parameter.empty),
+        parameter("files", list[str], several, inspect.Parameter.empty),
         parameter("to", str, target, inspect.Parameter.empty),
         parameter("out", *get_args(Out)),
         *(flag(field, group) for group in reversed(groups) for field in rows.describe(group)),

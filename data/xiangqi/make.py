@@ -55,7 +55,7 @@ def played(openings: list[list[str]], draw: random.Random) -> Iterator[str]:
 
 def best(game: Game, draw: random.Random) -> int:
     """Choose a move: the one that wins the most in pieces, chance between equals, now and then any."""
-    boards, red = (part[-1:] for part in game.boards)
+    boards, red = game.boards[0][-1:], game.boards[1][-1:]
     moves = rules.legal_moves(boards, red).moves
     after = rules.moved(boards.repeat(len(moves), 0), SOURCES[moves], TARGETS[moves])
     answers = rules.legal_moves(after, ~red.repeat(len(moves)))

@@ -91,7 +91,7 @@ def moved(boards: Boards, sources: Ints, targets: Ints) -> Boards:
 def king_squares(boards: Boards, red: Turns) -> Ints:
     """Find the kings of the sides to move: (B,) int."""
     wanted = np.where(red, KING, -KING).astype(np.int8)
-    return (boards == wanted[:, None]).argmax(1)
+    return np.asarray((boards == wanted[:, None]).argmax(1))
 
 
 def in_check(boards: Boards, red: Turns) -> NDArray[np.bool_]:
@@ -111,7 +111,7 @@ def in_check(boards: Boards, red: Turns) -> NDArray[np.bool_]:
     pawns = np.where(red[:, None], tables.PAWNS_ON[1][kings], tables.PAWNS_ON[0][kings])
     attacked |= (at(pawns) == -PAWN).any(1)
     horses = (at(tables.HORSES_ON[kings]) == -HORSE) & (at(tables.HORSE_LEGS_ON[kings]) == 0)
-    return attacked | horses.any(1)
+    return np.asarray(attacked | horses.any(1))
 
 
 def with_side(boards: Boards, red: Turns, *, beside: int) -> Boards:
@@ -160,7 +160,7 @@ def slides(own: Boards, rows: Ints, squares: Ints) -> tuple[Ints, Ints, Ints]:
 
 def taken(own: Boards, rows: Ints, squares: Ints) -> Boards:
     """Look up what stands on squares, (P, W) int, of the boards `rows`, (P,) int."""
-    return own.ravel().take(rows[:, None] * own.shape[1] + squares)
+    return np.asarray(own.ravel().take(rows[:, None] * own.shape[1] + squares))
 
 
 def picked(rows: Ints, sources: Ints, targets: Ints, allowed: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:

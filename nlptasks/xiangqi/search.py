@@ -70,7 +70,7 @@ def values(loaded: Loaded, game: Game, plies: int) -> dict[int, float]:
     if loaded.method != "moves":
         raise UsageError(f"--search {plies}: needs a model of method moves; leave it out")
     draft = loaded.player.begin([Layout(loaded.method).laid(game).ids])
-    boards, red = (part[-1:] for part in game.boards)
+    boards, red = game.boards[0][-1:], game.boards[1][-1:]
     levels, first = [], np.zeros(0, dtype=np.int64)
     parents = np.zeros(1, dtype=np.int64)
     for ply in range(plies + EXCHANGES):
