@@ -109,3 +109,26 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         about = {"nlpk": "0", "task": "qa", "method": method, "settings": limits}
         checkpoint.save(folders[method], backbone.bert, backbone.text, head.named(), about)
     return folders
+
+
+@pytest.fixture(scope="session")
+def xiangqi_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make a tiny model for each method of xiangqi, its head sharp enough that no two moves tie."""
+    import torch
+
+    from nlptasks.backbone.bert import Bert, Config
+    from nlptasks.backbone.heads import TokenHead
+    from nlptasks.training import checkpoint
+    from nlptasks.xiangqi import vocabulary
+
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "intermediate_size": 64}
+    folders = {}
+    for method in ("moves", "chars"):
+        torch.manual_seed(4)
+        text = vocabulary.text(method)
+        bert = Bert(Config(vocab_size=len(text), initializer_range=0.3, **shape))
+        head = TokenHead(bert.config)
+        folders[method] = tmp_path_factory.mktemp(method)
+        about = {"nlpk": "0", "task": "xiangqi", "method": method, "settings": {}}
+        checkpoint.save(folders[method], bert, text, head.named(), about)
+    return folders

@@ -222,7 +222,7 @@ def near(left: Any, right: Any) -> bool:  # noqa: ANN401
         return left.keys() == right.keys() and all(near(left[key], right[key]) for key in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(near, left, right))
-    return bool(left == pytest.approx(right, abs=CLOSE)) if isinstance(left, float) else bool(left == right)
+    return bool(left == pytest.approx(right, rel=CLOSE, abs=CLOSE)) if isinstance(left, float) else bool(left == right)
 
 
 def test_answers_need_no_reference_and_depend_on_no_neighbour(trained: Training) -> None:

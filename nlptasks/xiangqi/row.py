@@ -16,11 +16,13 @@ from nlptasks.xiangqi.settings import Settings as Settings
 from nlptasks.xiangqi.settings import Sweep as Sweep
 
 Result = Literal["1-0", "0-1", "1/2-1/2", "*"]
+#: Fields that a table leaves empty where there is nothing to say.
+OPTIONAL = ("fen", "game", "result")
 
 
 def arranged(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Take the moves from a file where a record names one, and an unknown result for an empty one."""
-    known = {name: value for name, value in fields.items() if not (name in ("fen", "result") and value in ("", None))}
+    known = {name: value for name, value in fields.items() if not (name in OPTIONAL and value in ("", None))}
     if "game" not in known:
         return known
     if "moves" in known:
