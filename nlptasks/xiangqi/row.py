@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from nlptasks import rows
-from nlptasks.errors import RecordError
+from nlptasks.errors import InputError, RecordError
 from nlptasks.files import Record
 from nlptasks.training.settings import Method
 from nlptasks.xiangqi.settings import Options as Options  # these three are a task's form, as rows and methods are
@@ -39,7 +39,11 @@ def first_game(name: str) -> dict[str, Any]:
     """
     from nlptasks import files
 
-    record = next(iter(files.read_records(name, names=COLUMNS_ASKED, aliases=tuple(ALIASES), readers=READERS)), None)
+    try:
+        found = files.read_records(name, names=COLUMNS_ASKED, aliases=tuple(ALIASES), readers=READERS)
+        record = next(iter(found), None)
+    except InputError as error:  # a file that is not there spoils its own record alone
+        raise RecordError(str(error)) from error
     if record is None:
         raise RecordError(f"{name}: no game in the file")
     if record.problem:

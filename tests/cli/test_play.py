@@ -26,20 +26,20 @@ def test_two_people_need_no_model(nlpk: Nlpk) -> None:
 
 
 def test_what_is_no_legal_move_is_refused(nlpk: Nlpk) -> None:
-    result = nlpk("play", "--side", "both", stdin="zzz\nh2h9\na0b9\n炮二进八\nundo\nsave\nsave /no/such/x.pgn\n")
+    result = nlpk("play", "--side", "both", stdin="zzz\nh2h8\na0b9\n炮二进八\nundo\nsave\nsave /no/such/x.pgn\n")
     assert result.status == 0
     complaints = result.err.splitlines()
-    assert len(complaints) == 6
+    assert len(complaints) == 7
     assert "'zzz' is no move" in complaints[0]
-    assert "no piece ever moves so" in complaints[1]
-    assert "nothing to take back" in complaints[3]
-    assert "save where?" in complaints[4]
-    assert "/no/such/x.pgn: cannot be written" in complaints[5]
+    assert "ply 1: h2h8 is illegal: the cannon cannot go there" in complaints[1]
+    assert "no piece ever moves so" in complaints[2]
+    assert "nothing to take back" in complaints[4]
+    assert "save where?" in complaints[5]
+    assert "/no/such/x.pgn: cannot be written" in complaints[6]
 
 
 def test_a_game_ends_with_mate(nlpk: Nlpk) -> None:
-    fen = "3k5/9/3R5/2R6/9/9/9/9/9/4K4 w".replace("/3R5/", "/1R7/")
-    result = nlpk("play", "--side", "both", "--fen", fen, stdin="c6c9\nd9d8\nb7b8\n")
+    result = nlpk("play", "--side", "both", "--fen", "3k5/R8/1R7/9/9/9/9/9/9/4K4 w", stdin="b7b9\n")
     assert "checkmate: 1-0" in result.out.decode()
 
 

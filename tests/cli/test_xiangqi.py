@@ -43,6 +43,7 @@ def test_games_in_bad_records_are_named(nlpk: Nlpk, model: tuple[str, str]) -> N
     assert errors[0] == "ply 2: h2e2 is illegal: no piece stands on h2"
     assert errors[1] == "FEN: found 2 ranks, expected 10, separated by /"
     assert errors[2] is None
+    assert errors[3].startswith("/no/such.pgn: there is no folder")
 
 
 def test_games_are_converted_and_bad_ones_named(nlpk: Nlpk, tmp_path: Path) -> None:

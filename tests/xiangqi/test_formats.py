@@ -60,7 +60,7 @@ def test_games_from_a_position_and_several_in_a_file() -> None:
     [
         ("", "no game in the file; expected PGN"),
         ('[Event "x"]\n*\n', "game 1: no moves"),
-        ("1. 炮二平五 车一进一", "game 1: ply 2: '车一进一': no piece on the board can move so"),
+        ("1. 炮二平五 车五进一", "game 1: ply 2: '车五进一': no piece on the board can move so"),
         ("1. h2e2 h9g8", "game 1: ply 2: 'h9g8': no piece ever moves so"),
         ("1. h2e2 hello", "game 1: ply 2: 'hello' is no move"),
         (POSITION, "game 1: FEN"),
@@ -105,7 +105,7 @@ def made_xqf(moves: list[tuple[str, str]], version: int, keys: bytes = bytes(16)
     black = [9 - place % 10 + 10 * (place // 10) for place in places]
     listed = [(place + own.piece) % 256 for place in (*places, *black)]
     for number, place in enumerate(listed):
-        header[16 + ((number + own.piece + 1) % 32 if version >= xqf.TURNED else number)] = place
+        header[16 + ((number - own.piece - 1) % 32 if version >= xqf.TURNED else number)] = place
     header[51] = 1
     header[0x130] = 4
     header[0x131:0x135] = "红方".encode("gb18030")

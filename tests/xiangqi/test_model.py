@@ -27,7 +27,7 @@ from nlptasks.xiangqi.task import Task
 from nlptasks.xiangqi.vocabulary import FIRST_MOVE
 
 MOVES = "h2e2 h9g7 h0g2 i9h9 i0h0 b9c7"
-ENDING = "3k5/9/9/9/9/9/9/r8/9/R3K4 w"
+ENDING = "3k5/9/9/9/9/9/9/r8/9/R4K3 w"
 Open = Callable[..., Loaded]
 
 
@@ -101,7 +101,7 @@ def test_a_game_is_laid_out_behind_its_result_and_its_position() -> None:
     words = vocabulary.words("moves")
     assert [words[token] for token in layout.laid(game, "1-0").ids] == ["[1-0]", "h2e2"]
     ending = layout.laid(read_game("a0a2", ENDING))
-    assert [words[token] for token in ending.ids] == ["[*]", "[red]", "Ra0", "Ke0", "ra2", "kd9", "a0a2"]
+    assert [words[token] for token in ending.ids] == ["[*]", "[red]", "Ra0", "Kf0", "ra2", "kd9", "a0a2"]
     assert ending.first == 5
 
 
