@@ -7,7 +7,8 @@ games, half of them cut short where few pieces are left, and from the games of a
 import argparse
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import pyffish
 
@@ -52,39 +53,50 @@ def uci(number: int) -> str:
     return f"{name[0]}{int(name[1]) + 1}{name[2]}{int(name[3]) + 1}"
 
 
+def ours(positions: Sequence[Position]) -> list[set[str]]:
+    """Ask our own rules, for all positions together."""
+    found = rules.legal_moves(*rules.laid_out(positions))
+    moves: list[set[str]] = [set() for _ in positions]
+    for row, number in zip(found.boards.tolist(), found.moves.tolist(), strict=True):
+        moves[row].add(uci(number))
+    return moves
+
+
+def timed(positions: Sequence[Position]) -> float:
+    """Measure the CPU seconds of our rules alone."""
+    boards, red = rules.laid_out(positions)
+    before = time.process_time()
+    rules.legal_moves(boards, red)
+    return time.process_time() - before
+
+
+def compared(kind: str, source: Iterator[Position], most: int) -> None:
+    """Count differences, and measure both."""
+    count = differences = 0
+    our_time = their_time = 0.0
+    while some := list(islice(source, min(CHUNK, most - count))):
+        our_time += timed(some)
+        before = time.process_time()
+        wanted = [theirs(position) for position in some]
+        their_time += time.process_time() - before
+        for position, mine, other in zip(some, ours(some), wanted, strict=True):
+            if mine != other:
+                differences += 1
+                print("differs:", position.fen, sorted(mine ^ other))
+        count += len(some)
+    rates = f"ours {count / our_time:,.0f}, pyffish {count / their_time:,.0f} positions a second of CPU time"
+    print(f"{kind}: {count} positions, {differences} differences; {rates}", flush=True)
+
+
 def main() -> None:
-    """Count differences."""
+    """Compare on random games, and on real ones where a file is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("games", nargs="?", help="TSV of real games")
     parser.add_argument("--positions", type=int, default=50_000, help="of each kind")
     arguments = parser.parse_args()
-    sources = {"random": random_positions(1)}
     if arguments.games:
-        sources["real"] = real_positions(arguments.games)
-    for kind, source in sources.items():
-        positions = [position for position, _ in zip(source, range(arguments.positions), strict=False)]
-        ours, our_time, their_time, differences = [], 0.0, 0.0, 0
-        for first in range(0, len(positions), CHUNK):
-            some = positions[first : first + CHUNK]
-            boards, red = rules.laid_out(some)
-            before = time.process_time()
-            found = rules.legal_moves(boards, red)
-            our_time += time.process_time() - before
-            ours = [set() for _ in some]
-            for row, number in zip(found.boards.tolist(), found.moves.tolist(), strict=True):
-                ours[row].add(uci(number))
-            before = time.process_time()
-            wanted = [theirs(position) for position in some]
-            their_time += time.process_time() - before
-            for position, mine, other in zip(some, ours, wanted, strict=True):
-                if mine != other:
-                    differences += 1
-                    print("differs:", position.fen, sorted(mine ^ other))
-        count = len(positions)
-        print(
-            f"{kind}: {count} positions, {differences} differences; ours {count / our_time:,.0f}, "
-            f"pyffish {count / their_time:,.0f} positions a second of CPU time"
-        )
+        compared("real", real_positions(arguments.games), arguments.positions)
+    compared("random", random_positions(1), arguments.positions)
 
 
 if __name__ == "__main__":
