@@ -121,14 +121,20 @@ def xiangqi_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from nlptasks.training import checkpoint
     from nlptasks.xiangqi import vocabulary
 
-    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1, "intermediate_size": 64}
     folders = {}
     for method in ("moves", "chars"):
         torch.manual_seed(4)
         text = vocabulary.text(method)
-        bert = Bert(Config(vocab_size=len(text), initializer_range=0.3, **shape))
-        head = TokenHead(bert.config)
+        config = Config(
+            vocab_size=len(text),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=1,
+            intermediate_size=64,
+            initializer_range=0.3,
+        )
+        bert, head = Bert(config), TokenHead(config)
         folders[method] = tmp_path_factory.mktemp(method)
-        about = {"nlpk": "0", "task": "xiangqi", "method": method, "settings": {}}
+        about = {"nlpk": "0", "task": "xiangqi", "method": method, "settings": {"start": "scratch"}}
         checkpoint.save(folders[method], bert, text, head.named(), about)
     return folders
