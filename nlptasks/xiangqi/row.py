@@ -133,7 +133,7 @@ METHODS = {
         {"batch_size": 16, "epochs": 4.0, "learning_rate": 5e-4, "schedule": "cosine"},
     ),
     "chars": Method(
-        "four characters a move over the game's text, shortest games first (kexue.fm/archives/7877)",
+        "four characters a move, the first moves of games first (kexue.fm/archives/7877)",
         Lesson,
         {"batch_size": 16, "epochs": 4.0, "learning_rate": 5e-4, "length": 512, "curriculum": True},
     ),
