@@ -16,7 +16,23 @@ import typer
 
 from nlptasks.errors import NlpkError
 
-from . import __version__, console, data, demo, doctor, embed, evaluate, models, predict, pretrain, search, tasks, train
+from . import (
+    __version__,
+    console,
+    data,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    models,
+    play,
+    predict,
+    pretrain,
+    search,
+    tasks,
+    train,
+    uci,
+)
 
 STDOUT_ROOM = 1 << 20  # bytes
 #: What typer says, and what a reader expects.
@@ -33,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
-for module in (train, predict, evaluate, embed, search, pretrain, tasks, models, data, doctor, demo):
+for module in (train, predict, evaluate, embed, search, pretrain, play, uci, tasks, models, data, doctor, demo):
     module.register(app)
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, get_args
@@ -126,9 +127,10 @@ def convert_for(task: str) -> Callable[..., None]:
     """Build a task's command: where it can mix records, how to becomes flags."""
     form = nlptasks.form(task)
     groups = [Reading, *([form.Mixing] if hasattr(form, "Mixing") else [])]
+    several = typer.Argument(metavar="FILE", help="Data files; - is stdin.", show_default=False)
     target = typer.Option(metavar="FORMAT", help=f"Target format: {', '.join(form.FORMATS)}.", show_default=False)
     parameters = [
-        parameter("file", str, get_args(File)[1], inspect.Parameter.empty),
+        parameter("files", list[str], several, inspect.Parameter.empty),
         parameter("to", str, target, inspect.Parameter.empty),
         parameter("out", *get_args(Out)),
         *(flag(field, group) for group in reversed(groups) for field in rows.describe(group)),
@@ -136,19 +138,21 @@ def convert_for(task: str) -> Callable[..., None]:
 
     def command(**values: Any) -> None:  # noqa: ANN401
         made = [built(group, values) for group in groups]
-        convert(task, values["file"], values["to"], values["out"], *made)
+        convert(task, values["files"], values["to"], values["out"], *made)
 
     return signed(command, convert.__doc__, parameters)
 
 
-def convert(task: str, file: str, to: str, out: str | None, reading: Reading, mixing: Any = None) -> None:  # noqa: ANN401
+def convert(task: str, names: list[str], to: str, out: str | None, reading: Reading, mixing: Any = None) -> None:  # noqa: ANN401
     """Turn a task's data into another format; bad records are named and left out."""
     form = nlptasks.form(task)
     if to not in form.FORMATS:
         raise UsageError(f"no format {to!r} for {task}; formats are {', '.join(form.FORMATS)}")
     failures, target = Failures(20, ending="; left out"), Writing(out=out).target
-    refuse_input(file, out=target)
-    records: Iterable[Record] = read(file, reading, form.COLUMNS_ASKED, **naming(form))
+    for file in names:
+        refuse_input(file, out=target)
+    read_in = [read(file, reading, form.COLUMNS_ASKED, **naming(form)) for file in names]
+    records: Iterable[Record] = chain.from_iterable(read_in)
     written(lines(form, to, form.mixed(records, mixing) if mixing else records, failures), target)
     failures.end()
 
@@ -201,6 +205,8 @@ def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures
     made = (line for _, converted in each(found, use, failures) for line in converted)
     frame = getattr(form, "FRAMES", {}).get(to)
     if frame is None:
+        if header := getattr(form, "HEADERS", {}).get(to):
+            yield header.encode() + b"\n"
         yield from (line + b"\n" for line in made)
         return
     opening, end = frame

@@ -42,6 +42,8 @@ METAVARS: dict[str, str] = {
     "train": "FILE",
     "whitening": "FILE",
 }
+#: Short forms of options.
+SHORT = {"top_k": ("-k",)}
 METAVARS_BY_TYPE: dict[Any, str] = {str: "TEXT", int: "N", float: "X", Path: "DIR", list[str]: "TEXT"}
 
 
@@ -174,7 +176,7 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
-        *([f"-{field.name}"] if len(field.name) == 1 else []),
+        *SHORT.get(field.name, [f"-{field.name}"] if len(field.name) == 1 else []),
         help=field.help + note + shown_default(field.default),
         metavar=metavar(field.name, field.type),
         show_default=False,

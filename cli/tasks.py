@@ -27,7 +27,8 @@ def tasks() -> None:
 
 def naming(form: ModuleType) -> dict[str, Any]:
     """Say what a task's records are called and how those of a JSON document are told, for `streams.read`."""
-    return {"aliases": form.ALIASES, "parts": getattr(form, "parts", None)}
+    own = {"parts": getattr(form, "parts", None), "readers": getattr(form, "READERS", None)}
+    return {"aliases": form.ALIASES, **own}
 
 
 def form_of(task: str) -> ModuleType:

@@ -167,3 +167,32 @@ def ie_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         encoder: Bert = model.bert  # type: ignore[assignment]
         checkpoint.save(folders[method], encoder, backbone.text, task.rest(model), about)
     return folders
+
+
+@pytest.fixture(scope="session")
+def xiangqi_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make a tiny model for each method of xiangqi, its head sharp enough that no two moves tie."""
+    import torch
+
+    from nlptasks.backbone.bert import Bert, Config
+    from nlptasks.backbone.heads import TokenHead
+    from nlptasks.training import checkpoint
+    from nlptasks.xiangqi import vocabulary
+
+    folders = {}
+    for method in ("moves", "chars"):
+        torch.manual_seed(4)
+        text = vocabulary.text(method)
+        config = Config(
+            vocab_size=len(text),
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=1,
+            intermediate_size=64,
+            initializer_range=0.3,
+        )
+        bert, head = Bert(config), TokenHead(config)
+        folders[method] = tmp_path_factory.mktemp(method)
+        about = {"nlpk": "0", "task": "xiangqi", "method": method, "settings": {"start": "scratch"}}
+        checkpoint.save(folders[method], bert, text, head.named(), about)
+    return folders

@@ -12,7 +12,7 @@ import nlpk
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"datasets", "jieba", "numpy", "scipy", "torch", "transformers"}
-HELPFUL = ("pretrain", "train", "train similarity", "predict similarity")
+HELPFUL = ("pretrain", "train", "train similarity", "predict similarity", "play", "uci", "train xiangqi")
 LIGHT = ["--version", "--help", *(f"{command} --help" for command in HELPFUL)]
 #: sympy comes with torch's compiler.
 NOT_FOR_ASKING = {"datasets", "pandas", "pyarrow", "scipy", "sympy", "transformers"}
@@ -48,6 +48,12 @@ def test_comparing_two_sentences_imports_no_more_than_the_model() -> None:
     assert -1 <= json.loads(output)["prediction"]["cosine"] <= 1
     assert "torch" in imported
     assert not imported & NOT_FOR_ASKING
+
+
+def test_two_people_at_a_board_need_no_torch() -> None:
+    output, imported = run("play", "--side", "both", stdin="炮二平五\n")
+    assert "炮二平五" in output
+    assert not imported & (HEAVY - {"numpy"})
 
 
 def test_the_version_is_one() -> None:

@@ -224,7 +224,7 @@ def near(left: Any, right: Any) -> bool:  # noqa: ANN401
         return left.keys() == right.keys() and all(near(left[key], right[key]) for key in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(near, left, right))
-    return bool(left == pytest.approx(right, abs=CLOSE)) if isinstance(left, float) else bool(left == right)
+    return bool(left == pytest.approx(right, rel=CLOSE, abs=CLOSE)) if isinstance(left, float) else bool(left == right)
 
 
 def is_silent(answer: Any) -> bool:  # noqa: ANN401

@@ -4,7 +4,7 @@ A stream goes through stages: bytes as they arrive, decompressed (`streams`), li
 (`records`, `tables`, `items`). Each is a generator that hands on what is there, so a pipe is answered line by line.
 """
 
-from nlptasks.files.record import Naming, Parts, Record
+from nlptasks.files.record import Naming, Parts, Readers, Record
 from nlptasks.files.records import EXTENSIONS, FORMATS, read_records, read_stream, read_text
 from nlptasks.files.streams import MAGIC, open_bytes
 from nlptasks.files.writing import check_file, check_folder, fingerprint, part_of, replaced, write_beside
@@ -15,6 +15,7 @@ __all__ = [
     "MAGIC",
     "Naming",
     "Parts",
+    "Readers",
     "Record",
     "check_file",
     "check_folder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,11 @@ class Record:
         """Say where the record stands, as `file:line`, and in a JSON document which one it is."""
         number = f" (record {self.number})" if self.number else ""
         return f"{self.source}:{self.line}{number}" if self.line else self.source
+
+
+#: Gives the records of a whole file: its bytes, its name for complaints, and the encoding, if that was given.
+Reader = Callable[[bytes, str, str | None], Iterator[Record]]
+Readers = Mapping[str, Reader]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from nlptasks.errors import InputError, RecordError
 from nlptasks.files import items
 from nlptasks.files.lines import Line, lines_of, pieces_of_text
-from nlptasks.files.record import Naming, Parts, Record
+from nlptasks.files.record import Naming, Parts, Reader, Readers, Record
 from nlptasks.files.streams import extension, open_bytes
 from nlptasks.files.tables import check_unique, csv_rows, table
 from nlptasks.files.tagged import is_tagged, tagged
@@ -35,6 +35,7 @@ def read_records(
     main: str | None = None,
     needed: str | None = None,
     parts: Parts | None = None,
+    readers: Readers | None = None,
 ) -> Iterator[Record]:
     """Read a file, compressed or not, one record per line (CSV: row, JSON document: item); `-` is stdin.
 
@@ -51,6 +52,7 @@ def read_records(
         main: field of plain text.
         needed: field that a table must have.
         parts: gives the records of an item of a JSON document.
+        readers: by a file's ending, what reads it as a whole, where it is no lines of records.
 
     Raises:
         InputError: the file cannot be opened or read, is binary or cut off, an option is not known, or a table's header
@@ -59,6 +61,8 @@ def read_records(
     check_options(format, columns, encoding)
     stream = open_bytes(source)
     name = "stdin" if str(source) == "-" else str(source)
+    if format is None and (own := (readers or {}).get(extension(name))):
+        return and_close(stream, whole(stream, name, encoding, own))
     naming = Naming(names, columns or None, aliases, main, needed, parts)
     return and_close(stream, read(stream, name, format, encoding, naming))
 
@@ -83,6 +87,11 @@ def read_stream(
     """
     check_options(format, columns, encoding)
     return read(handle, source, format, encoding, Naming(names, columns or None, aliases, main, needed, parts))
+
+
+def whole(handle: BinaryIO, source: str, encoding: str | None, reader: Reader) -> Iterator[Record]:
+    """Give the records of a file that is read as a whole."""
+    yield from reader(handle.read(), source, encoding)
 
 
 def read(handle: BinaryIO, source: str, format: str | None, encoding: str | None, naming: Naming) -> Iterator[Record]:

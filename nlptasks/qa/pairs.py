@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from nlptasks.qa import windows
+from nlptasks.backbone import windows
+from nlptasks.backbone.windows import Window
 from nlptasks.qa.answers import HELD, chunks
 from nlptasks.qa.examples import AROUND, Encoder
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.pairs_row import Options, Row
-from nlptasks.qa.windows import Window
 from nlptasks.writing import beam
 from nlptasks.writing.judges import Anything
 from nlptasks.writing.passages import Runs, Table

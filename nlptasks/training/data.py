@@ -62,6 +62,7 @@ class Recipe:
         unfold: gives the rows of one record, or raises RecordError.
         aliases: other names by which a header is known.
         parts: gives the records of an item of a JSON document; by default the item is one.
+        readers: by a file's ending, what reads it as a whole.
     """
 
     purpose: str
@@ -70,6 +71,7 @@ class Recipe:
     unfold: Unfold
     aliases: tuple[str, ...] = ()
     parts: files.Parts | None = None
+    readers: files.Readers | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,12 @@ def to_learn(form: types.ModuleType, method: str) -> Recipe:
         return found
 
     kind, names = form.METHODS[method].row, tuple(form.COLUMNS[method])
-    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
+    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), *of_files(form))
+
+
+def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers | None]:
+    """Say how a task reads files that are no lines of records."""
+    return getattr(form, "parts", None), getattr(form, "READERS", None)
 
 
 def to_score(form: types.ModuleType) -> Recipe:
@@ -105,7 +112,7 @@ def to_score(form: types.ModuleType) -> Recipe:
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
     names = tuple(form.COLUMNS_ASKED)
-    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
+    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form))
 
 
 def load(source: Source, recipe: Recipe) -> Table:
@@ -279,6 +286,7 @@ def records(source: Source, recipe: Recipe) -> Iterable[Record]:
         encoding=source.encoding,
         aliases=recipe.aliases,
         parts=recipe.parts,
+        readers=recipe.readers,
     )
 
 

@@ -82,11 +82,11 @@ class Training:
         backbone = weights.load(last_of(out) if resume else plan.backbone)
         if self.settings.simplify_vocabulary and not resume:
             backbone.simplify_vocabulary()
-        self.text = backbone.text
         self.task = module.Task(plan.method, self.settings, backbone.text)
         found = rows_of(self.task, self.tables)
         self.labels = fit_labels(self.task, found)
         self.model = self.task.model(backbone).to(self.device)
+        self.text = backbone.text  # after the task, which may have given the backbone a vocabulary of its own
         self.run = Run(self.task, self.model, found, self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")

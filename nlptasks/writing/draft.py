@@ -86,7 +86,7 @@ class Writer:
         last = restored(torch.cat([state[:, -1:] for state in states]), order)
         return Draft(self, shelf, lengths, self.logits(last), condition)
 
-    def masked(self, group: Batch, begun: Sequence[int]) -> Batch:
+    def masked(self, group: Batch, begun: Sequence[int] = ()) -> Batch:
         """Let prompts, or what is written of them, be read from left to right."""
         if self.causal:
             return replace(group, mask=masks.left_to_right(torch.ones_like(group.ids[:1], dtype=torch.bool)))

@@ -16,15 +16,19 @@ Nlpk = Callable[..., Any]
 GOOD: dict[str, dict[str, Any]] = {
     "qa": {"question": "我们去公园吗", "passage": "今天天气很好，我们去公园玩吧。"},
     "similarity": {"a": "我想改手机号", "b": "怎么换绑手机"},
+    "xiangqi": {"moves": "h2e2 h9g7"},
 }
 TASKS = nlptasks.names()
 
 
 @pytest.fixture(autouse=True)
-def _models(qa_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _models(
+    qa_models: dict[str, Path], xiangqi_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Choose models for the tasks that the package has none for."""
     monkeypatch.setenv("NLPK_HOME", str(tmp_path / "home"))
     models.use("qa", qa_models["seq2seq"])
+    models.use("xiangqi", xiangqi_models["moves"])
 
 
 def lines(task: str) -> list[bytes]:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.windows import Window
 from nlptasks.qa import answers as module
 from nlptasks.qa.answers import Answerer, chunks, elected, result, surest
 from nlptasks.qa.examples import Example
 from nlptasks.qa.row import Row
-from nlptasks.qa.windows import Window
 from nlptasks.writing.passages import Vote
 
 Make = Callable[..., Answerer]

@@ -46,6 +46,14 @@ def test_every_row_is_seen_once_an_epoch_in_another_order_each_time(line_run: Ma
     assert len(set(epochs)) == 3
 
 
+def test_a_task_with_stages_is_told_the_share_of_the_run_before_each_update(line_run: Make) -> None:
+    run = line_run(steps=4)
+    told: list[tuple[float, int]] = []
+    run.task.stage = lambda share: told.append((share, len(run.task.seen)))  # type: ignore[attr-defined]
+    finish(run)
+    assert told == [(0.0, 0), (0.25, 1), (0.5, 2), (0.75, 3)]
+
+
 def test_half_an_epoch_is_half_of_the_updates(line_run: Make) -> None:
     assert line_run(epochs=0.5).steps == 2
     assert line_run(epochs=0.51).steps == 3

@@ -1,0 +1,1 @@
+"""Chinese chess: a language model of games that plays by the rules."""

@@ -1,0 +1,94 @@
+"""What plays: a model's choice of a move, with the look ahead and the dice that it was told to use."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nlptasks.errors import ModelError
+from nlptasks.xiangqi import search
+from nlptasks.xiangqi.answers import wanted
+from nlptasks.xiangqi.games import Game
+from nlptasks.xiangqi.layouts import Layout
+from nlptasks.xiangqi.model import NO_MODEL, Loaded
+from nlptasks.xiangqi.policy import Asked, drawn, opinions
+from nlptasks.xiangqi.settings import Playing
+
+#: A look ahead by one ply more takes about so many times as long.
+DEEPER = 6
+Ranked = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A move that was chosen, and why.
+
+    Attributes:
+        move: its number.
+        chance: that the model gives to it.
+        value: in pawns, for the side that moves; none without a look ahead.
+        plies: that were looked ahead.
+    """
+
+    move: int
+    chance: float
+    value: float | None = None
+    plies: int = 0
+
+
+class Mover:
+    """A model that plays; its games must have a legal move left."""
+
+    def __init__(self, loaded: Loaded, playing: Playing) -> None:
+        """Play with a model.
+
+        Raises:
+            ModelError: only the rules are there.
+        """
+        if loaded.writer is None:
+            raise ModelError(NO_MODEL)
+        self.loaded, self.writer, self.playing = loaded, loaded.writer, playing
+        self.layout = Layout(loaded.method)
+        self.dice = random.Random(playing.seed)
+        self.depth = playing.search if loaded.method == "moves" else 0
+
+    def ranked(self, game: Game) -> Ranked:
+        """List the legal moves with the model's probabilities, the likeliest first."""
+        goal = self.playing.goal if self.loaded.method == "moves" else "any"
+        laid = self.layout.laid(game, wanted(goal, game.now.red))
+        said = opinions(self.writer, self.layout, [Asked(game, laid, [len(game.moves)])])
+        return said[0][0].ranked()
+
+    def choice(self, game: Game, seconds: float | None = None, depth: int | None = None) -> Choice:
+        """Choose a move.
+
+        Args:
+            game: which goes on.
+            seconds: to think at most; a look ahead that would take longer is left out.
+            depth: plies to look ahead, instead of those that playing was told.
+        """
+        began = time.monotonic()
+        ranked = self.ranked(game)
+        chances = dict(ranked)
+        plies = self.depth if depth is None or self.loaded.method != "moves" else depth
+        found: dict[int, float] = {}
+        reached = 0
+        for reached in range(1, plies + 1):
+            spent = time.monotonic() - began
+            if seconds is not None and spent * DEEPER > seconds:
+                reached -= 1
+                break
+            found = search.values(self.loaded, game, reached)
+        if not found:
+            move = drawn(ranked, self.playing.temperature, self.playing.top_p, self.dice)
+            return Choice(move, chances[move])
+        move = self.best(search.merged(ranked, found), found)
+        return Choice(move, chances[move], found.get(move), reached)
+
+    def best(self, merged: Sequence[tuple[int, float]], found: dict[int, float]) -> int:
+        """Draw among the moves that are about as good as the best one."""
+        top = merged[0][0]
+        good = [one for one in merged if found.get(one[0], -search.LOST) >= found[top] - search.TRUST]
+        return drawn(good, self.playing.temperature, self.playing.top_p, self.dice)
