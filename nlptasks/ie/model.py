@@ -25,11 +25,12 @@ from nlptasks.ie.labels import Labels
 from nlptasks.ie.pointers import Linker, Pointer
 from nlptasks.ie.row import Options, Settings
 from nlptasks.ie.words import Words
+from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 
 #: Tokens of one pass.
 TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 8192}
-NO_MODEL = "no model for ie yet; make one: nlpk train ie --out DIR, then --model DIR, or nlpk models use ie DIR"
+NO_MODEL = models.missing("ie")
 FRONT = "ie."
 WORDS, KNOWN = f"{FRONT}list.words", f"{FRONT}list.known"
 

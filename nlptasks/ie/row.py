@@ -121,6 +121,8 @@ COLUMNS = dict.fromkeys(METHODS, ("text", "triples", "entities"))
 COLUMNS_ASKED = ("text", "triples", "entities")
 #: Fields that only training and scoring need.
 REFERENCES = ("triples", "entities")
+#: A backbone that has learnt nothing does not answer unless it is named.
+NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
 ALIASES = formats.ALIASES

@@ -21,14 +21,14 @@ from nlptasks.errors import ModelError
 from nlptasks.qa import pairs_row
 from nlptasks.qa.examples import Limits
 from nlptasks.qa.row import METHODS, Options, Settings
+from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
 
 #: Tokens of one pass: enough that a step of writing, one token a passage, keeps the processor busy.
 TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
 
-NO_MODEL = "no model for qa yet; make one: nlpk train qa --out DIR, then --model DIR, or nlpk models use qa DIR"
-
+NO_MODEL = models.missing("qa")
 logger = logging.getLogger(__name__)
 
 

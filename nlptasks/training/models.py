@@ -122,6 +122,14 @@ def listed() -> list[Listed]:
     return [look(folder, origin, folder in answering) for folder, origin in folders.items()]
 
 
+def missing(task: str) -> str:
+    """Say that a task has no model, and how to get one."""
+    return (
+        f"no model for {task} yet; make one: nlpk train {task} --out DIR, "
+        f"then --model DIR, or nlpk models use {task} DIR"
+    )
+
+
 def is_alone(task: str) -> bool:
     """Tell whether the embedded backbone answers a task, since nothing else does."""
     needs_more = getattr(form(task), "NEEDS_MODEL", False)

@@ -16,6 +16,7 @@ from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
+from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
 from nlptasks.xiangqi import vocabulary
@@ -23,9 +24,7 @@ from nlptasks.xiangqi.settings import Options, check_goal
 
 #: Tokens of one pass.
 TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
-NO_MODEL = (
-    "no model for xiangqi yet; make one: nlpk train xiangqi --out DIR, then --model DIR, or nlpk models use xiangqi DIR"
-)
+NO_MODEL = models.missing("xiangqi")
 
 
 class Player(nn.Module):

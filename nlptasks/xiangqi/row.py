@@ -144,6 +144,8 @@ COLUMNS = dict.fromkeys(METHODS, ("moves", "fen"))
 COLUMNS_ASKED = ("moves", "fen")
 #: Fields that only training needs; scoring has them, too, where nothing is known: *.
 REFERENCES = ("result",)
+#: A backbone that has learnt nothing does not answer unless it is named.
+NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.tsv")
 SAMPLE_DEV = "dev.tsv"
 ALIASES = {"iccs": "moves"}
