@@ -62,6 +62,7 @@ class Recipe:
         unfold: gives the rows of one record, or raises RecordError.
         aliases: other names by which a header is known.
         parts: gives the records of an item of a JSON document; by default the item is one.
+        beside: a file that the records refer to, which decides with them whether they can be used.
     """
 
     purpose: str
@@ -70,6 +71,7 @@ class Recipe:
     unfold: Unfold
     aliases: tuple[str, ...] = ()
     parts: files.Parts | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,26 +88,38 @@ class Table:
         return {"name": Path(self.name).name, "rows": len(self.rows), "bad": self.bad, "sha256": self.sha256}
 
 
-def to_learn(form: types.ModuleType, method: str) -> Recipe:
-    """Say how the training rows of a task's method are made; `form` is the task's `row.py`."""
+def to_learn(form: types.ModuleType, method: str, beside: str | None = None) -> Recipe:
+    """Say how the training rows of a task's method are made.
+
+    Args:
+        form: the task's `row.py`; its `checking`, where there is one, refuses records that do not fit `beside`.
+        method: of the task.
+        beside: a file that the records refer to, if there is one.
+    """
+    check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if check:
+            check(fields)
         found: list[dict[str, Any]] = form.training_rows(method, fields)
         return found
 
     kind, names = form.METHODS[method].row, tuple(form.COLUMNS[method])
-    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
+    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), getattr(form, "parts", None), beside)
 
 
-def to_score(form: types.ModuleType) -> Recipe:
-    """Say how the labelled rows are made that a task is scored on; `form` is the task's `row.py`."""
+def to_score(form: types.ModuleType, beside: str | None = None) -> Recipe:
+    """Say how the labelled rows are made that a task is scored on; the arguments are those of `to_learn`."""
+    check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if check:
+            check(fields)
         known = {form.ALIASES.get(name, name): value for name, value in fields.items()}
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
     names = tuple(form.COLUMNS_ASKED)
-    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
+    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None), beside)
 
 
 def load(source: Source, recipe: Recipe) -> Table:
@@ -118,7 +132,8 @@ def load(source: Source, recipe: Recipe) -> Table:
     """
     sha256 = fingerprint(source)
     code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (*makers(recipe.kind), *MAKERS)]
-    made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code)
+    beside = files.fingerprint(recipe.beside) if recipe.beside else None
+    made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code, beside)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     if not (folder / REPORT).is_file():
         forget_unused(folder.parent, REPORT)
