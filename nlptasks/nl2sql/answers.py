@@ -74,7 +74,9 @@ class Answerer:
     def answers(self, examples: Sequence[Example]) -> list[Answer]:
         """Answer one pass."""
         found = read(self.loaded.model, examples, self.loaded.encoder)
-        return [self.chosen(example, one.hypotheses, one.answerable) for example, one in zip(examples, found, strict=True)]
+        return [
+            self.chosen(example, one.hypotheses, one.answerable) for example, one in zip(examples, found, strict=True)
+        ]
 
     def chosen(self, example: Example, hypotheses: Iterable[Hypothesis], answerable: float) -> Answer:
         """Choose among hypotheses by running them, the likeliest first."""

@@ -84,8 +84,8 @@ def is_rare(mention: Mention, table: Table) -> bool:
 
 
 def inside(mention: Mention, other: Mention) -> bool:
-    """Tell whether a part of a cell stands inside a whole one."""
-    return other.start <= mention.start and mention.end <= other.end
+    """Tell whether a part of a cell lies in, or runs into, a whole one."""
+    return mention.start < other.end and other.start < mention.end
 
 
 def within(start: int, end: int, date: Date) -> bool:
@@ -101,14 +101,19 @@ def merged(made: Iterable[Candidate]) -> list[Candidate]:
         if known is None:
             by_place[one.start, one.end] = one
             continue
-        cells = {**known.cells, **{c: m for c, m in one.cells.items() if c not in known.cells or m.score > known.cells[c].score}}
+        cells = {
+            **known.cells,
+            **{c: m for c, m in one.cells.items() if c not in known.cells or m.score > known.cells[c].score},
+        }
         by_place[one.start, one.end] = replace(
             known, cells=cells, number=known.number or one.number, date=known.date or one.date
         )
     return [by_place[place] for place in sorted(by_place)]
 
 
-def tagged(question: str, spans: Iterable[tuple[int, int]], known: Sequence[Candidate], table: Table) -> list[Candidate]:
+def tagged(
+    question: str, spans: Iterable[tuple[int, int]], known: Sequence[Candidate], table: Table
+) -> list[Candidate]:
     """Add what the model takes for values where no rule saw one."""
     places = {(one.start, one.end) for one in known}
     added = []

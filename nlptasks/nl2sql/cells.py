@@ -162,7 +162,9 @@ class Cells:
 
 def bucket(left: np.ndarray, right: np.ndarray, bits: int) -> np.ndarray:
     """Hash pairs of code points into 2 ** bits buckets."""
-    mixed = left.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed = left.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + right.astype(np.uint64) * np.uint64(
+        0xC2B2AE3D27D4EB4F
+    )
     return (mixed >> np.uint64(64 - bits)).astype(np.int64)
 
 
@@ -197,7 +199,10 @@ def longest(found: Sequence[Mention]) -> list[Mention]:
     """Leave out mentions that stand inside another."""
     kept: list[Mention] = []
     for one in sorted(found, key=lambda one: (one.start - one.end, one.start)):
-        inside = any(other.start <= one.start and one.end <= other.end and other.end - other.start > one.end - one.start for other in kept)
+        inside = any(
+            other.start <= one.start and one.end <= other.end and other.end - other.start > one.end - one.start
+            for other in kept
+        )
         if not inside:
             kept.append(one)
     return sorted(kept, key=lambda one: (one.start, one.end))

@@ -1,4 +1,4 @@
-"""From the scores of slots to queries: the likeliest one, and those that come next, each with where its values stand."""
+"""From the scores of slots to queries: the likeliest one and those that come next, with the places of their values."""
 
 from __future__ import annotations
 
@@ -218,4 +218,3 @@ def spans_of(tags: np.ndarray, offsets: Sequence[tuple[int, int]]) -> list[tuple
             spans.append((start, end))
         is_open = bool(tag)
     return spans
-

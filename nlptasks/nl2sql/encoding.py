@@ -1,7 +1,8 @@
 """A question and a table as tokens and features: one passage for each block of columns, the question in all of them.
 
-A block is `[CLS] question [SEP]`, then for each column a token for its kind, its header, `：` and the cell that the question
-mentions, `[SEP]`. The last column stands for all of them, as in COUNT(*), and takes the number of rows asked for.
+A block is `[CLS] question [SEP]`, then for each column a token for its kind, its header, `：` and the cell that the
+question mentions, `[SEP]`. The last column stands for all of them, as in COUNT(*), and takes the number of rows that is
+asked for.
 """
 
 from __future__ import annotations
@@ -149,7 +150,9 @@ class Encoder:
         if not self.matching:
             columns[:, 4:6] = 0
             pairs[:, :, :2] = 0
-        tokens = token_features(offsets, found) if self.matching else np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
+        tokens = (
+            token_features(offsets, found) if self.matching else np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
+        )
         return Example(question, table, offsets, blocks, found, values, columns, pairs, tokens)
 
     def blocks(self, question: list[int], table: Table, cells: dict[int, str]) -> list[Block]:
@@ -201,7 +204,11 @@ def place_of(question: str, header: str) -> Place:
 
 
 def column_features(
-    question: str, table: Table, places: Sequence[Place], found: Sequence[Candidate], values: Sequence[Sequence[Value | None]]
+    question: str,
+    table: Table,
+    places: Sequence[Place],
+    found: Sequence[Candidate],
+    values: Sequence[Sequence[Value | None]],
 ) -> np.ndarray:
     """Describe the columns: (C + 1, COLUMN_FEATURES), all for the last row 0 but what says that it is the last."""
     made = np.zeros((len(table.columns) + 1, COLUMN_FEATURES), np.float32)

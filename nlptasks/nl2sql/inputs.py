@@ -53,7 +53,7 @@ class Inputs:
         pairs: (P, 3) int: first and last token in the states, and the column among the L.
         pair_features: (P, F).
         cells: (P,) int, the place of each pair in a (K, W) table, W columns at most.
-        meetings: (M, 3) int: every token of a question, Q, with every column of its table, among the L and in the table.
+        meetings: (M, 3) int: every token of a question with every column of its table, among the L and in its table.
         width: W.
         possible: (P,) bool, False where a candidate is nothing in a column.
     """

@@ -26,7 +26,9 @@ from nlptasks.training.checkpoint import Checkpoint
 
 #: Tokens of one pass.
 TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 8192}
-NO_MODEL = "no model for nl2sql yet; make one: nlpk train nl2sql --out DIR, then --model DIR, or nlpk models use nl2sql DIR"
+NO_MODEL = (
+    "no model for nl2sql yet; make one: nlpk train nl2sql --out DIR, then --model DIR, or nlpk models use nl2sql DIR"
+)
 #: Names of the weights that are not the encoder's begin so.
 FRONT = "nl2sql."
 
@@ -65,7 +67,9 @@ def assembled(backbone: Backbone, method: str) -> Slots | Baseline:
             model.heads.load_state_dict(found)
         except RuntimeError as error:
             said = " ".join(str(error).split())
-            raise ModelError(f"{backbone.name}: its heads are not those of {method} ({said[:200]}); train it anew") from error
+            raise ModelError(
+                f"{backbone.name}: its heads are not those of {method} ({said[:200]}); train it anew"
+            ) from error
     return model
 
 

@@ -1,8 +1,8 @@
 """The default model: every slot of a query scored from one reading of the question and the columns.
 
-Columns are scored each by itself (given, grouped by, ordered by), and each candidate for a value against every column with
-every operator, so that a table may be read in several blocks. What is known without reading, such as whether a cell
-stands in the question, comes in as features.
+Columns are scored each by itself (given, grouped by, ordered by), and each candidate for a value against every column
+with every operator, so that a table may be read in several blocks. What is known without reading, such as whether a
+cell stands in the question, comes in as features.
 """
 
 from __future__ import annotations
@@ -102,8 +102,12 @@ class Slots(nn.Module):
         """Score each candidate against each column and operator, and against being no value at all."""
         heads = self.heads
         first, last, column = inputs.pairs.unbind(1)
-        mixed = heads["first"](states)[first] + heads["last"](states)[last] + heads["holder"](states[inputs.marks])[column]
-        scores = heads["pair_out"](F.gelu(mixed + heads["pair_features"](inputs.pair_features.to(states.dtype)))).float()
+        mixed = (
+            heads["first"](states)[first] + heads["last"](states)[last] + heads["holder"](states[inputs.marks])[column]
+        )
+        scores = heads["pair_out"](
+            F.gelu(mixed + heads["pair_features"](inputs.pair_features.to(states.dtype)))
+        ).float()
         scores = scores.masked_fill(~inputs.possible[:, None], -1e4)
         count, width = len(inputs.spans), int(inputs.width)
         table = scores.new_full((count * width, len(ALL_OPERATORS)), -1e4).index_copy(0, inputs.cells, scores)
@@ -122,7 +126,9 @@ def loss_of(scores: Scores, inputs: Inputs) -> Tensor:
     if not isinstance(targets, Targets):
         raise ValueError("training needs targets")
     count = len(inputs.whole_features)
-    total = sum_of(scores.select, targets.select) + sum_of(scores.group, targets.group) + sum_of(scores.sort, targets.sort)
+    total = (
+        sum_of(scores.select, targets.select) + sum_of(scores.group, targets.group) + sum_of(scores.sort, targets.sort)
+    )
     total = total + sum_of(scores.pair, targets.pair) + 0.2 * sum_of(scores.tags, targets.tags)
     for at, one in enumerate(scores.whole):
         total = total + sum_of(one, targets.whole[:, at])

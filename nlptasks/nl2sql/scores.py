@@ -101,5 +101,3 @@ def rows_of(table: Table, query: Query | None) -> Counter[tuple[str, ...]] | Non
         return None
     told = [row for row in rows if any(cell is not None for cell in row)]
     return Counter(tuple(plain(str(cell)) for cell in row) for row in told) or None
-
-

@@ -92,7 +92,9 @@ def choose(name: str, tables: Sequence[str], table: str | None) -> str:
     if table in tables:
         return str(table)
     listed = ", ".join([*tables[:8], *["…"][: len(tables) > 8]]) or "none"
-    raise UsageError(f"--db {name}: {'no table ' + repr(table) if table else 'several tables'}; --table NAME of {listed}")
+    raise UsageError(
+        f"--db {name}: {'no table ' + repr(table) if table else 'several tables'}; --table NAME of {listed}"
+    )
 
 
 def names_in(connection: Any, table: str) -> list[str]:  # noqa: ANN401
@@ -132,7 +134,11 @@ def text_rows(name: str, encoding: str | None) -> list[list[str]]:
         lines = list(lines_of(handle, name, encoding))
     first = next((line[1] for line in lines if line[1].strip()), "")
     tabs = "\t" in first and first.count("\t") >= first.count(",")
-    cells = ((number, text.split("\t"), problem) for number, text, problem in lines) if tabs else csv_rows(iter(lines), name)
+    cells = (
+        ((number, text.split("\t"), problem) for number, text, problem in lines)
+        if tabs
+        else csv_rows(iter(lines), name)
+    )
     rows: list[list[str]] = []
     for number, row, problem in cells:
         if problem:
@@ -169,7 +175,9 @@ def plain(cell: Any) -> Any:  # noqa: ANN401
     """Turn a cell of a workbook into text, a number, or nothing."""
     if isinstance(cell, float) and cell.is_integer():
         return int(cell)
-    return cell if isinstance(cell, str | int | float) and cell != "" else (str(cell) if cell not in ("", None) else None)
+    return (
+        cell if isinstance(cell, str | int | float) and cell != "" else (str(cell) if cell not in ("", None) else None)
+    )
 
 
 def of_cells(name: str, rows: Sequence[Sequence[Any]]) -> Table:

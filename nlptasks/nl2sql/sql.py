@@ -148,7 +148,8 @@ class Reader:
         for part, value in select.args.items():
             if value and part not in PARTS:
                 raise refused(part.rstrip("_").upper())
-        if not isinstance(select.args["from_"].this, exp.Table) if select.args.get("from_") else True:
+        source = select.args["from_"].this if select.args.get("from_") else None
+        if not isinstance(source, exp.Table) or not isinstance(source.this, exp.Identifier):
             raise refused("no table, or a query in its place")
         outputs = [self.output(node) for node in select.expressions]
         conditions, connective = self.conditions(select.args.get("where"))

@@ -111,7 +111,12 @@ def extent(cells: Sequence[Any]) -> Extent:
 
 
 def of_rows(
-    id: str, header: Sequence[Any], rows: Sequence[Sequence[Any]], *, kinds: Sequence[str] | None = None, title: str = ""
+    id: str,
+    header: Sequence[Any],
+    rows: Sequence[Sequence[Any]],
+    *,
+    kinds: Sequence[str] | None = None,
+    title: str = "",
 ) -> Table:
     """Make a table of rows in memory.
 
@@ -144,7 +149,9 @@ def described(names: Sequence[str], kinds: Sequence[str]) -> list[Column]:
         match = UNIT.search(text)
         unit = match["unit"].strip() if match else ""
         known = bool(unit) and (unit_of(unit)[0] != 1 or bool(unit_of(unit)[1]) or kind == "real")
-        columns.append(Column(name, text[: match.start()].strip() or text if match and known else text, unit * known, kind))
+        columns.append(
+            Column(name, text[: match.start()].strip() or text if match and known else text, unit * known, kind)
+        )
     return columns
 
 
@@ -311,9 +318,10 @@ def of_json(id: str, fields: Mapping[str, Any]) -> Table:
 
 
 def in_database(table: Table, store: Store) -> Table:
-    """Let a table be asked in a database of TableQA, where its columns are called col_1, col_2, …"""
+    """Let a table be asked in a database of TableQA, where its columns are called col_1, col_2 and so on."""
     columns = [
-        Column(f"col_{number + 1}", column.header, column.unit, column.kind) for number, column in enumerate(table.columns)
+        Column(f"col_{number}", column.header, column.unit, column.kind)
+        for number, column in enumerate(table.columns, 1)
     ]
     return Table(table.id, table.title, columns, store)
 
@@ -339,4 +347,3 @@ def number_like(value: object) -> bool:
     from decimal import Decimal
 
     return isinstance(value, int | float | Decimal)
-

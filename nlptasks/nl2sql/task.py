@@ -221,7 +221,8 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     if found is None:
         return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
     rows = [["江苏", 8500, 10.7], ["浙江", 6500, 10.5], ["安徽", 6100, 14.0]]
-    own = json.dumps({"header": ["省份", "人口(万人)", "面积(万平方公里)"], "types": ["text", "real", "real"], "rows": rows})
+    header = ["省份", "人口(万人)", "面积(万平方公里)"]
+    own = json.dumps({"header": header, "types": ["text", "real", "real"], "rows": rows})
     answerer = Answerer(load(found, Options()))
     asked = [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
     answers = answerer.answer(unfailing(answerer.read(asked)))

@@ -9,27 +9,46 @@ from dataclasses import dataclass
 import cn2an
 
 #: Units that multiply, the longest first.
-SCALES = {"万亿": 1e12, "千万": 1e7, "百万": 1e6, "亿": 1e8, "万": 1e4, "千": 1e3, "百": 1e2, "k": 1e3, "K": 1e3, "w": 1e4}
+SCALES = {
+    "万亿": 1e12,
+    "千万": 1e7,
+    "百万": 1e6,
+    "亿": 1e8,
+    "万": 1e4,
+    "千": 1e3,
+    "百": 1e2,
+    "k": 1e3,
+    "K": 1e3,
+    "w": 1e4,
+}
 #: Units of a measure, by what they are of and their size in it.
+SIZES = {
+    "length": "毫米 0.001, 厘米 0.01, 米 1, 公里 1000, 千米 1000, 里 500, mm 0.001, cm 0.01, m 1, km 1000",
+    "weight": "克 0.001, 斤 0.5, 公斤 1, 千克 1, 吨 1000, g 0.001, kg 1, t 1000",
+    "time": "秒 1, 秒钟 1, 分钟 60, 小时 3600, 天 86400, 日 86400, 周 604800, s 1, min 60, h 3600",
+    "area": "平方米 1, 平米 1, 平 1, ㎡ 1, m² 1, m2 1, 亩 666.666666667, 公顷 10000, 平方公里 1000000, km² 1000000",
+    "money": "分 0.01, 角 0.1, 元 1, 块 1, 块钱 1, 人民币 1, ￥ 1",
+    "storage": "KB 1, MB 1024, GB 1048576, TB 1073741824, M 1024, G 1048576, T 1073741824",
+    "share": "% 0.01, ％ 0.01, ‰ 0.001, 折 0.1, 成 0.1",
+}
 MEASURES: dict[str, tuple[str, float]] = {
-    **{unit: ("length", size) for unit, size in {"毫米": 1e-3, "厘米": 1e-2, "米": 1.0, "公里": 1e3, "千米": 1e3, "里": 500.0}.items()},
-    **{unit: ("length", size) for unit, size in {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}.items()},
-    **{unit: ("weight", size) for unit, size in {"克": 1e-3, "斤": 0.5, "公斤": 1.0, "千克": 1.0, "吨": 1e3, "g": 1e-3, "kg": 1.0, "t": 1e3}.items()},
-    **{unit: ("time", size) for unit, size in {"秒": 1.0, "秒钟": 1.0, "分钟": 60.0, "小时": 3600.0, "天": 86400.0, "日": 86400.0, "周": 604800.0, "s": 1.0, "min": 60.0, "h": 3600.0}.items()},
-    **{unit: ("area", size) for unit, size in {"平方米": 1.0, "平米": 1.0, "平": 1.0, "㎡": 1.0, "m²": 1.0, "亩": 2000 / 3, "公顷": 1e4, "平方公里": 1e6, "平方千米": 1e6, "km²": 1e6}.items()},
-    **{unit: ("money", size) for unit, size in {"分": 0.01, "角": 0.1, "元": 1.0, "块": 1.0, "块钱": 1.0, "人民币": 1.0, "￥": 1.0}.items()},
-    **{unit: ("storage", size) for unit, size in {"KB": 2.0**10, "MB": 2.0**20, "GB": 2.0**30, "TB": 2.0**40, "G": 2.0**30, "T": 2.0**40, "M": 2.0**20}.items()},
-    **{unit: ("share", size) for unit, size in {"%": 0.01, "％": 0.01, "‰": 0.001, "折": 0.1, "成": 0.1}.items()},
+    unit: (measure, float(size))
+    for measure, sizes in SIZES.items()
+    for unit, size in (one.split() for one in sizes.split(", "))
 }
 FIGURES = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 CHINESE = r"[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?"
 SCALE = "|".join(map(re.escape, SCALES))
 MEASURE = "|".join(re.escape(unit) for unit in sorted(MEASURES, key=len, reverse=True))
 NUMBER = re.compile(
-    rf"(?P<share>百分之|千分之|万分之)?(?P<minus>负|(?<!\d)-(?=\d))?(?P<digits>{FIGURES}|{CHINESE}|半)(?P<scale>{SCALE})*(?P<half>半)?\s?(?P<unit>{MEASURE})?"
+    rf"(?P<share>百分之|千分之|万分之)?(?P<minus>负|(?<!\d)-(?=\d))?(?P<digits>{FIGURES}|{CHINESE}|半)"
+    rf"(?P<scales>(?:{SCALE})*)(?P<half>半)?\s?(?P<unit>{MEASURE})?"
 )
+YEAR = r"\d{4}|[零〇一二三四五六七八九]{4}"
+MONTH = r"\d{1,2}|十[一二]?|[一二三四五六七八九]"
+DAY = r"\d{1,2}|[一二三]?十[一二三四五六七八九]?|[一二三四五六七八九]"
 DATE = re.compile(
-    r"(?P<year>\d{4}|[零〇一二三四五六七八九]{4})\s?[年\-/.](?:\s?(?P<month>\d{1,2}|十[一二]?|[一二三四五六七八九])\s?(?:[月\-/.](?:\s?(?P<day>\d{1,2}|[一二三]?十[一二三四五六七八九]?|[一二三四五六七八九])\s?[日号]?)?)?)?"
+    rf"(?P<year>{YEAR})\s?[年\-/.](?:\s?(?P<month>{MONTH})\s?(?:[月\-/.](?:\s?(?P<day>{DAY})\s?[日号]?)?)?)?"
 )
 DIGITS = str.maketrans("零〇一二两三四五六七八九", "001223456789")
 SHARES = {"百分之": 0.01, "千分之": 0.001, "万分之": 0.0001}
@@ -74,9 +93,10 @@ class Date:
         """Write it in the ways that cells do, the usual first."""
         y, m, d = self.year, self.month, self.day
         if d:
-            return [f"{y:04}-{m:02}-{d:02}", f"{y}年{m}月{d}日", f"{y}年{m:02}月{d:02}日", f"{y}/{m}/{d}", f"{y}/{m:02}/{d:02}", f"{y}.{m}.{d}", f"{y}.{m:02}.{d:02}", f"{y:04}{m:02}{d:02}"]
+            made = f"{y:04}-{m:02}-{d:02} {y}年{m}月{d}日 {y}年{m:02}月{d:02}日 {y}/{m}/{d} {y}/{m:02}/{d:02}"
+            return f"{made} {y}.{m}.{d} {y}.{m:02}.{d:02} {y:04}{m:02}{d:02} {y:04}-{m}-{d}".split()
         if m:
-            return [f"{y:04}-{m:02}", f"{y}年{m}月", f"{y}年{m:02}月", f"{y}/{m}", f"{y}/{m:02}", f"{y}.{m}", f"{y}.{m:02}", f"{y:04}{m:02}"]
+            return f"{y:04}-{m:02} {y}年{m}月 {y}年{m:02}月 {y}/{m} {y}/{m:02} {y}.{m} {y}.{m:02} {y:04}{m:02}".split()
         return [str(y), f"{y}年"]
 
 
@@ -84,13 +104,13 @@ def numbers(text: str) -> Iterator[Number]:
     """Find the numbers of a question, in order."""
     for match in NUMBER.finditer(text):
         digits = match["digits"]
-        if IDLE.fullmatch(digits) and not match["scale"]:
+        if IDLE.fullmatch(digits) and not match["scales"]:
             continue
         bare = figure(digits)
         if bare is None:
             continue
         scale = 1.0
-        for part in re.findall(SCALE, text[match.end("digits") : match.start("half") if match["half"] else (match.start("unit") if match["unit"] else match.end())]):
+        for part in re.findall(SCALE, match["scales"]):
             scale *= SCALES[part]
         value = (bare + (0.5 if match["half"] else 0.0)) * scale * (-1 if match["minus"] else 1)
         measure, size = MEASURES.get(match["unit"] or "", ("", 1.0))
@@ -100,7 +120,8 @@ def numbers(text: str) -> Iterator[Number]:
         if measure == "share" and match["unit"] == "折" and value >= 10:  # 85折 is 8.5折
             size = 0.01
         scaled = scale != 1.0 or any(letter in "万亿" for letter in digits)
-        yield Number(match.start(), match.end(), value * size, scaled, written, measure, match["share"] or match["unit"] or "")
+        unit = match["share"] or match["unit"] or ""
+        yield Number(match.start(), match.end(), value * size, scaled, written, measure, unit)
 
 
 def figure(digits: str) -> float | None:
