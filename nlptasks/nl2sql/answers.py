@@ -104,7 +104,13 @@ class Answerer:
         """Write an answer as the output has it."""
         hypothesis = answer.hypothesis
         if hypothesis is None:
-            nothing = {"sql": "", "query": None, "score": 1 - answer.answerable, "answerable": False, "conditions": []}
+            nothing: dict[str, Any] = {
+                "sql": "",
+                "query": None,
+                "score": 1 - answer.answerable,
+                "answerable": False,
+                "conditions": [],
+            }
             return nothing | ({"columns": [], "rows": [], "truncated": False} if self.options.execute else {})
         conditions = [
             {

@@ -20,7 +20,9 @@ from rapidfuzz import fuzz
 #: The longest piece of a question that is looked up as a whole cell.
 LONGEST = 64
 #: The least share of a cell's weight by which it is mentioned, and of its letters in the place of the question.
-LEAST = 0.34
+LEAST = 0.3
+#: Weight of a pair that every cell has; one that no other has weighs the logarithm of their number more.
+FLOOR = 0.05
 #: Cells that are mentioned in part, at most.
 MOST = 8
 #: Places of the index that are looked at for one question; the rarest pairs come first.
@@ -115,7 +117,7 @@ class Cells:
         kept[1:] = (buckets[1:] != buckets[:-1]) | (owners[1:] != owners[:-1])
         buckets, owners = buckets[kept], owners[kept]
         starts = np.searchsorted(buckets, np.arange((1 << self.bits) + 1)).astype(np.int64)
-        weights = np.log1p(len(self.keys) / np.maximum(1, np.diff(starts))).astype(np.float32)
+        weights = (np.log(max(1, len(self.keys)) / np.maximum(1, np.diff(starts))) + FLOOR).astype(np.float32)
         total = np.bincount(owners, weights[buckets], len(self.keys)).astype(np.float32)
         return starts, owners, weights, total
 

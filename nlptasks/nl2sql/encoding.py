@@ -26,7 +26,8 @@ MARKS = {"text": "文", "real": "数", "date": "日", "all": "全"}
 ALL = "全部"
 #: Features of a column, of a candidate in a column, and of a token of the question.
 COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES = 14, 14, 4
-CELL_TOKENS = 16
+#: Tokens of a mentioned cell that are read with its column, and how much of it the question has to hold.
+CELL_TOKENS, LIKELY = 16, 0.4
 AROUND = 3
 
 
@@ -160,16 +161,16 @@ class Encoder:
         start, end = self.text.special["start"], self.text.special["end"]
         head = [start, *question, end]
         made: list[Block] = []
-        ids, columns, marks, ends = list(head), [], [], []
+        block = Block(list(head), [], [], [])
         for number, part in self.parts(table, cells):
-            if columns and len(ids) + len(part) > self.limit:
-                made.append(Block(ids, columns, marks, ends))
-                ids, columns, marks, ends = list(head), [], [], []
-            columns.append(number)
-            marks.append(len(ids))
-            ids += part
-            ends.append(len(ids) - 1)
-        return [*made, Block(ids, columns, marks, ends)]
+            if block.columns and len(block.ids) + len(part) > self.limit:
+                made.append(block)
+                block = Block(list(head), [], [], [])
+            block.columns.append(number)
+            block.marks.append(len(block.ids))
+            block.ids.extend(part)
+            block.ends.append(len(block.ids) - 1)
+        return [*made, block]
 
     def parts(self, table: Table, cells: dict[int, str]) -> list[tuple[int, list[int]]]:
         """Turn each column into tokens; the number of the last, which stands for all, is that of a further column."""
@@ -188,7 +189,7 @@ def best_cells(found: Sequence[Candidate], width: int) -> dict[int, str]:
     best: dict[int, tuple[float, str]] = {}
     for one in found:
         for column, mention in one.cells.items():
-            if mention.score >= 0.5 and mention.score > best.get(column, (0.0, ""))[0]:
+            if mention.score >= LIKELY and mention.score > best.get(column, (0.0, ""))[0]:
                 best[column] = mention.score, mention.cell
     return {column: cell for column, (_, cell) in best.items()}
 

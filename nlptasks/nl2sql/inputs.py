@@ -78,7 +78,8 @@ class Inputs:
 
     def to(self, device: torch.device) -> Inputs:
         """Move every part to a device."""
-        return Inputs(*(None if part is None else part.to(device) for part in map(self.__getattribute__, NAMES)))
+        tensors = {name: getattr(self, name).to(device) for name in NAMES}
+        return Inputs(**tensors, targets=self.targets.to(device) if self.targets else None)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Targets:
         return Targets(*(part.to(device) for part in map(self.__getattribute__, TARGET_NAMES)))
 
 
-NAMES = [field.name for field in fields(Inputs)]
+NAMES = [field.name for field in fields(Inputs) if field.name != "targets"]
 TARGET_NAMES = [field.name for field in fields(Targets)]
 
 

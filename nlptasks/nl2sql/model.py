@@ -113,7 +113,7 @@ class Slots(nn.Module):
         table = scores.new_full((count * width, len(ALL_OPERATORS)), -1e4).index_copy(0, inputs.cells, scores)
         spans = questions[inputs.spans].flatten(1)
         none = heads["none_out"](F.gelu(heads["none"](spans))).float()
-        return torch.cat([none, table.view(count, -1)], 1)
+        return torch.cat([none, table.view(count, width * len(ALL_OPERATORS))], 1)
 
 
 def loss_of(scores: Scores, inputs: Inputs) -> Tensor:

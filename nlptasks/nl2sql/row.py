@@ -196,7 +196,7 @@ def checking(named: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
     """
     from nlptasks.nl2sql.library import Library  # here, because it needs numpy
 
-    library = Library.asked(Options(**{name: named.get(name) for name in ("table", "tables", "db")}))
+    library = Library.asked(Options(table=named.get("table"), tables=named.get("tables"), db=named.get("db")))
 
     def look(fields: Mapping[str, Any]) -> None:
         row = rows.parse(Scored, fields)

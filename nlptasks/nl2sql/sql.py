@@ -60,10 +60,10 @@ def written(query: Query, table: str, header: Sequence[str], numeric: Sequence[b
 def tree(query: Query, table: str, header: Sequence[str], numeric: Sequence[bool]) -> exp.Select:
     """Build the syntax tree of a query; the arguments are those of `written`."""
 
-    def column(number: int) -> exp.Expression:
+    def column(number: int) -> exp.Expr:
         return exp.Star() if number == STAR else exp.column(exp.to_identifier(header[number], quoted=True))
 
-    def output(aggregate: str, number: int) -> exp.Expression:
+    def output(aggregate: str, number: int) -> exp.Expr:
         node = column(number)
         if not aggregate:
             return node
@@ -87,13 +87,13 @@ def tree(query: Query, table: str, header: Sequence[str], numeric: Sequence[bool
     return select if query.limit is None else select.limit(query.limit)
 
 
-def comparison(condition: Condition, column: exp.Expression, numeric: bool) -> exp.Expression:
+def comparison(condition: Condition, column: exp.Expr, numeric: bool) -> exp.Expr:
     """Build one condition; a value that is no number is compared as text, whatever the column."""
     value = literal(condition.value, numeric and condition.operator != "like")
     return OPERATOR_NODES[condition.operator](this=column, expression=value)
 
 
-def literal(value: str, numeric: bool) -> exp.Expression:
+def literal(value: str, numeric: bool) -> exp.Expr:
     """Make a literal of a value."""
     number = value.strip()
     if not numeric or not NUMBER.fullmatch(number):
@@ -164,7 +164,7 @@ class Reader:
             self.limit(select.args.get("limit")),
         )
 
-    def output(self, node: exp.Expression) -> tuple[str, int, bool]:
+    def output(self, node: exp.Expr) -> tuple[str, int, bool]:
         """Read an output: aggregate, column, and whether values are counted once."""
         node = node.this if isinstance(node, exp.Alias) else node
         for name, kind in AGGREGATE_NODES.items():
@@ -175,7 +175,7 @@ class Reader:
                 return name, self.column(inner), False
         return "", self.column(node), False
 
-    def column(self, node: exp.Expression) -> int:
+    def column(self, node: exp.Expr) -> int:
         """Find a column by its name, `*` for all.
 
         Raises:
@@ -195,7 +195,7 @@ class Reader:
         names = list(self.numbers)[::-1]
         return ", ".join([*names[:8], *["…"][: len(names) > 8]])
 
-    def conditions(self, where: exp.Expression | None) -> tuple[list[Condition], str]:
+    def conditions(self, where: exp.Expr | None) -> tuple[list[Condition], str]:
         """Read the conditions, and what joins them."""
         if where is None:
             return [], ""
@@ -206,7 +206,7 @@ class Reader:
             return self.compared(node, "or"), "or"
         return [one for part in flattened(node, exp.And) for one in self.compared(part, "and")], "and"
 
-    def compared(self, node: exp.Expression, joined: str) -> list[Condition]:
+    def compared(self, node: exp.Expr, joined: str) -> list[Condition]:
         """Read one comparison, which may be of several values."""
         if isinstance(node, exp.Between) and joined == "and":
             column = self.column(node.this)
@@ -225,7 +225,7 @@ class Reader:
             left, right, name = right, left, FLIPPED.get(name, name)
         return [Condition(self.column(left), name, constant(right))]
 
-    def order(self, order: exp.Expression | None) -> Order | None:
+    def order(self, order: exp.Expr | None) -> Order | None:
         """Read what rows are ordered by."""
         if order is None:
             return None
@@ -235,7 +235,7 @@ class Reader:
         aggregate, column, _ = self.output(by.this)
         return Order(column, aggregate, bool(by.args.get("desc")))
 
-    def limit(self, limit: exp.Expression | None) -> int | None:
+    def limit(self, limit: exp.Expr | None) -> int | None:
         """Read how many rows are given."""
         if limit is None:
             return None
@@ -245,7 +245,7 @@ class Reader:
         return int(value)
 
 
-def flattened(node: exp.Expression, kind: type[exp.Connector]) -> list[exp.Expression]:
+def flattened(node: exp.Expr, kind: type[exp.Connector]) -> list[exp.Expr]:
     """Give the parts that a connective joins; brackets around parts of the same kind are looked through."""
     node = node.unnest()
     if isinstance(node, kind):
@@ -253,7 +253,7 @@ def flattened(node: exp.Expression, kind: type[exp.Connector]) -> list[exp.Expre
     return [node]
 
 
-def constant(node: exp.Expression) -> str:
+def constant(node: exp.Expr) -> str:
     """Read a literal, perhaps with a sign.
 
     Raises:

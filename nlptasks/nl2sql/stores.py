@@ -274,8 +274,9 @@ def open_duckdb(path: Path) -> Any:  # noqa: ANN401
 
 
 def lock(connection: Any) -> Any:  # noqa: ANN401
-    """Close DuckDB to everything but what is open."""
-    for line in LOCKS:
+    """Close DuckDB to everything but what is open; a file that is open already in this process is locked."""
+    is_locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]
+    for line in () if is_locked else LOCKS:
         connection.execute(line)
     return connection
 
@@ -290,5 +291,5 @@ def storable(cell: Any) -> Any:  # noqa: ANN401
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, int) and not -(2**63) <= cell < 2**63:
-        return float(cell)
+        return str(cell)
     return cell if isinstance(cell, str | int | float | None) else str(cell)

@@ -106,7 +106,8 @@ class Task:
         """Add the losses of all slots."""
         inputs: Any = work.targets
         module = baseline if self.method == "baseline" else slots
-        return module.loss_of(model(work.groups, inputs), inputs)
+        loss: Tensor = module.loss_of(model(work.groups, inputs), inputs)
+        return loss
 
     def finish(self, model: Any, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:  # noqa: ANN401
         """Tell what was longer than is read at once; the model stays as it is."""
@@ -226,5 +227,7 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     answerer = Answerer(load(found, Options()))
     asked = [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
     answers = answerer.answer(unfailing(answerer.read(asked)))
-    lines = [(row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, answers, strict=True)]
+    lines: list[tuple[str, ...]] = [
+        (row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, answers, strict=True)
+    ]
     return "nl2sql: 省份, 人口(万人), 面积(万平方公里)", ("question", "sql", "rows"), lines

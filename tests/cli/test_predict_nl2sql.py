@@ -60,7 +60,9 @@ def test_a_database_is_asked_by_its_table(nlpk: Nlpk, nl2sql_model: Path, tmp_pa
     made.executescript("CREATE TABLE orders (\"客户\" TEXT); INSERT INTO orders VALUES ('甲')")
     made.close()
     flags = ("--model", nl2sql_model, "--db", db, "--table", "orders", "--question", "有几个客户")
-    answer = nlpk("predict", "nl2sql", *flags).lines[0]["prediction"]
+    result = nlpk("predict", "nl2sql", *flags)
+    assert (result.status, result.err) == (0, "")
+    answer = result.lines[0]["prediction"]
     assert answer["sql"] == "" or 'FROM "orders"' in answer["sql"]
     assert "no table 'x'" in nlpk("predict", "nl2sql", *flags[:5], "x", *flags[6:]).complaint
 

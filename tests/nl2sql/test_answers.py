@@ -15,7 +15,7 @@ from nlptasks.nl2sql.decoding import Found, Hypothesis
 from nlptasks.nl2sql.encoding import Example
 from nlptasks.nl2sql.query import Condition, Query
 from nlptasks.nl2sql.row import Options
-from nlptasks.nl2sql.stores import Result
+from nlptasks.nl2sql.stores import Bounds, Result
 from nlptasks.nl2sql.tables import Table
 
 
@@ -73,9 +73,11 @@ def test_a_table_that_cannot_answer_gives_no_query(companies: Table) -> None:
 
 
 def test_what_cannot_be_run_is_told(companies: Table) -> None:
-    companies.columns[2] = companies.columns[0].__class__("gone", "gone", "", "real")
+    companies.store.table = "gone"
+    assert companies.store.run("SELECT 1", Bounds()).rows == [[1]]
+    companies.store.table = "gone again"
     made = asked(companies, Options(), [RIGHT])
-    assert "the database refuses the query (no such column: gone)" in made["problem"]
+    assert "the database refuses the query (no such table: gone again)" in made["problem"]
 
 
 def test_names_and_dialects_are_the_users(companies: Table) -> None:

@@ -85,6 +85,7 @@ def test_other_queries_follow_the_likelier_first(companies: Table, encoder: Enco
 def test_something_is_always_given(companies: Table, encoder: Encoder) -> None:
     example = encoder.read("随便", companies)
     scores = certain(example, Query((("", 0),)))
+    scores.select[:, :6] = -5.0
     scores.select[:, 6] = 0.0
     scores.select[3, 2] = -1.0
     assert next(iter(hypotheses(example, scores))).query.select == (("MAX", 3),)

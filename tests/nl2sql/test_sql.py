@@ -58,7 +58,8 @@ def test_no_name_or_value_becomes_syntax(dialect: str) -> None:
     text = written(query, evil, HEADER, NUMERIC, dialect)
     parsed = sqlglot.parse(text, read=dialect)
     assert len(parsed) == 1
-    assert not list(parsed[0].find_all(exp.Drop, exp.Command)) if parsed[0] else False
+    assert parsed[0] is not None
+    assert not list(parsed[0].find_all(exp.Drop, exp.Command))
     assert {literal.this for literal in parsed[0].find_all(exp.Literal)} == {evil, "1; DROP TABLE x"}
 
 

@@ -54,11 +54,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         made.close()
         return SQLiteFile(tmp_path / "t.db", "table", ["a", "b"])
     path = tmp_path / ("t.duckdb" if request.param == "duckdb" else "t.parquet")
-    made = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
-    made.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
+    duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
+    duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
     if request.param == "parquet":
-        made.execute(f"COPY \"table\" TO '{path}' (FORMAT parquet)")
-    made.close()
+        duck.execute(f"COPY \"table\" TO '{path}' (FORMAT parquet)")
+    duck.close()
     opened = stores.open_duckdb(path) if request.param == "duckdb" else stores.open_parquet(path)
     return DuckDB(opened, "table", ["a", "b"])
 
@@ -112,7 +112,7 @@ def test_duckdb_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pyte
 def test_cells_of_all_kinds_are_kept() -> None:
     store = Rows(["a"], [[2**70], [True], [None], ["x"], [["list"]]], ["text"])
     assert store.run('SELECT "a" FROM "table"', Bounds(1, 9)).rows == [
-        [str(float(2**70))],
+        [str(2**70)],
         ["true"],
         [None],
         ["x"],

@@ -80,7 +80,7 @@ def test_databases_are_asked_by_table(tmp_path: Path) -> None:
     for path in (lite, duck):
         table = sources.open_database(str(path), "orders")
         assert [(one.header, one.kind) for one in table.columns] == [("客户", "text"), ("金额", "real")]
-    assert sources.open_database(str(lite), None).name == ""
+    assert sources.open_database(str(lite), None).name == "orders"
     with pytest.raises(UsageError, match="several tables; --table NAME of orders, other"):
         sources.open_database(str(duck), None)
     with pytest.raises(UsageError, match="no table 'x'; --table NAME of orders"):
@@ -123,7 +123,8 @@ def test_every_column_has_a_name_of_its_own_as_in_duckdb(tmp_path: Path) -> None
     path = tmp_path / "d.csv"
     path.write_text("a,a,,b c\n1,2,3,4\n")
     named = sources.open_table(str(path)).names
-    assert named == duckdb.sql(f"SELECT * FROM '{path}'").columns
+    cursor = duckdb.execute(f"SELECT * FROM '{path}'")
+    assert named == [one[0] for one in cursor.description]
 
 
 @pytest.mark.parametrize(
