@@ -32,6 +32,9 @@ from nlptasks.training import models
 
 __all__ = ["TOKENS", "Answerer", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
 
+#: Stretches of a question that are no values, beside those that rules find.
+DISTRACTORS = 3
+
 logger = logging.getLogger(__name__)
 
 
@@ -98,7 +101,8 @@ class Task:
         if key not in self.known:
             table = self.library.table(row["table_id"], row["inline"])
             query = reference(row["sql"], table.names)
-            example = self.encoder.read(row["question"], table, spans_taught(row["question"], query))
+            spans = spans_taught(row["question"], query)
+            example = self.encoder.read(row["question"], table, [*spans, *distractors(row["question"], spans)])
             self.known[key] = example, query
         return self.known[key]
 
@@ -130,6 +134,18 @@ def spans_taught(question: str, query: Query | None) -> list[tuple[int, int]]:
     values = [one.value.strip("%") for one in query.conditions] if query else []
     places = [(question.find(value), value) for value in values if value]
     return [(start, start + len(value)) for start, value in places if start >= 0]
+
+
+def distractors(question: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Draw stretches that are no values, always the same for a question: else all that is tagged would be one."""
+    drawn = random.Random(question)
+    made = []
+    for _ in range(DISTRACTORS):
+        start = drawn.randrange(len(question))
+        end = min(len(question), start + drawn.randint(1, 4))
+        if all(end <= first or last <= start for first, last in spans):
+            made.append((start, end))
+    return made
 
 
 def scores_of(loaded: Loaded, labelled: Sequence[Row]) -> dict[str, float]:
