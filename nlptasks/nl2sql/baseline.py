@@ -23,7 +23,8 @@ from nlptasks.backbone.linear import Linear
 from nlptasks.nl2sql.candidates import Candidate
 from nlptasks.nl2sql.decoding import Found, Hypothesis
 from nlptasks.nl2sql.encoding import Example
-from nlptasks.nl2sql.inputs import IGNORED, NOT_SELECTED, Inputs, mean_rows, put_together
+from nlptasks.nl2sql.inputs import Inputs, mean_rows, put_together
+from nlptasks.nl2sql.lessons import IGNORED, NOT_SELECTED
 from nlptasks.nl2sql.query import AGGREGATES, CONNECTIVES, OPERATORS, Condition, Query
 from nlptasks.nl2sql.tables import Table
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nlptasks.nl2sql.candidates import Candidate, Value
 from nlptasks.nl2sql.encoding import Example
-from nlptasks.nl2sql.inputs import DESCENDING, LIMIT_ONE, LIMIT_SAID, NO_LIMIT, NOT_SELECTED
+from nlptasks.nl2sql.lessons import DESCENDING, LIMIT_ONE, LIMIT_SAID, NO_LIMIT, NOT_SELECTED
 from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, Condition, Order, Query
 
 OPERATORS = len(ALL_OPERATORS)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nlptasks.nl2sql.decoding import Hypothesis, SlotScores, hypotheses, spans_of
 from nlptasks.nl2sql.encoding import Encoder, Example
-from nlptasks.nl2sql.inputs import WHOLE, put_together
+from nlptasks.nl2sql.inputs import put_together
+from nlptasks.nl2sql.lessons import WHOLE
 from nlptasks.nl2sql.model import Scores, Slots
 
 

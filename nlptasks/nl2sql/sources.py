@@ -11,8 +11,9 @@ from nlptasks.errors import InputError, UsageError
 from nlptasks.files.lines import lines_of
 from nlptasks.files.tables import csv_rows
 from nlptasks.nl2sql import stores
+from nlptasks.nl2sql.columns import is_nothing, number_of
 from nlptasks.nl2sql.stores import DuckDB, SQLiteFile, Store
-from nlptasks.nl2sql.tables import Table, is_nothing, number_of, of_rows, of_store
+from nlptasks.nl2sql.tables import Table, of_rows, of_store
 
 EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
 #: First bytes of a SQLite file, and those of a DuckDB file with where they stand.

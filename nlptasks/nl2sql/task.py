@@ -21,7 +21,8 @@ from nlptasks.nl2sql import baseline
 from nlptasks.nl2sql import model as slots
 from nlptasks.nl2sql.answers import Answerer
 from nlptasks.nl2sql.encoding import Example
-from nlptasks.nl2sql.inputs import put_together, taught
+from nlptasks.nl2sql.inputs import put_together
+from nlptasks.nl2sql.lessons import taught
 from nlptasks.nl2sql.library import Library
 from nlptasks.nl2sql.loading import NO_MODEL, TOKENS, Loaded, assembled, encoder_of, load, rest
 from nlptasks.nl2sql.query import Query

@@ -7,7 +7,7 @@ import pytest
 
 from nlptasks.nl2sql.decoding import SlotScores, hypotheses, spans_of
 from nlptasks.nl2sql.encoding import Encoder, Example
-from nlptasks.nl2sql.inputs import WHOLE, lesson
+from nlptasks.nl2sql.lessons import WHOLE, lesson
 from nlptasks.nl2sql.query import ALL_OPERATORS, STAR, Condition, Order, Query
 from nlptasks.nl2sql.tables import Table
 

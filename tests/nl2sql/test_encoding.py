@@ -5,7 +5,8 @@ import pytest
 
 from nlptasks.nl2sql import sql
 from nlptasks.nl2sql.encoding import COLUMN_FEATURES, PAIR_FEATURES, Encoder, place_of
-from nlptasks.nl2sql.inputs import NOT_SELECTED, lesson, put_together, taught
+from nlptasks.nl2sql.inputs import put_together
+from nlptasks.nl2sql.lessons import NOT_SELECTED, lesson, taught
 from nlptasks.nl2sql.query import ALL_OPERATORS, Condition, Order, Query
 from nlptasks.nl2sql.tables import Table, of_rows
 

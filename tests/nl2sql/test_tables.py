@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from nlptasks.errors import InputError, RecordError, UsageError
-from nlptasks.nl2sql import sources, tables
+from nlptasks.nl2sql import sources
+from nlptasks.nl2sql.columns import described, kind_of, unique
 from nlptasks.nl2sql.stores import Bounds
-from nlptasks.nl2sql.tables import MOST_COLUMNS, Table, kind_of, of_rows, read_tables, unique
+from nlptasks.nl2sql.tables import MOST_COLUMNS, Table, of_rows, read_tables
 
 CSV = '小区,面积(㎡), 总 价（万元）,挂牌日期\n翠湖花园,89.5,320,2023-01-05\n金桂苑,"1,120",--,2022-12-31\n'
 
@@ -155,9 +156,7 @@ def test_mixed_and_missing_cells_do_no_harm() -> None:
 
 
 def test_only_known_units_are_taken_off() -> None:
-    columns = tables.described(
-        ["价格（元/㎡）", "编号(新)", "变化百分比(2007年)", "(元)"], ["real", "text", "text", "real"]
-    )
+    columns = described(["价格（元/㎡）", "编号(新)", "变化百分比(2007年)", "(元)"], ["real", "text", "text", "real"])
     assert [(one.header, one.unit) for one in columns] == [
         ("价格", "元/m2"),
         ("编号(新)", ""),
