@@ -7,10 +7,11 @@ A source file holds tables, each a line `# title | measure word | what a row is`
 The kinds are `name` (which tells rows apart), `text`, `real LEAST GREATEST STEP`, `year LEAST GREATEST` and
 `date LEAST GREATEST`. Cells of text columns are drawn from those listed, numbers from the range. Training and dev share
 no table and no wording: each has phrases of its own. All is drawn with a fixed seed, so the result is the same on every
-machine.
+machine. The phrases stand in `phrases.toml`.
 """
 
 import json
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,9 @@ from random import Random
 
 FOLDER = Path(__file__).resolve().parent
 SEED = 11
-PER_TABLE = {"train": 200, "dev": 210}
+PER_TABLE = {"train": 200, "dev": 240}
+#: Share of the numbers that are asked for in other words or another unit, where they can be.
+CONVERTED = 0.7
 DIGITS = "零一二三四五六七八九"
 FACTORS = {"万": 10_000, "亿": 100_000_000}
 #: Other units in which a number may be asked for: unit of the column, unit of the question, and factor between them.
@@ -80,83 +83,6 @@ class Piece:
     value: str
 
 
-#: Phrases of training and of dev; {c} a column, {v} a value, {n} what a row is, {m} its measure word.
-PHRASES: dict[str, dict[str, list[str]]] = {
-    "train": {
-        "==": ["{c}是{v}的", "{v}的", "{c}为{v}的"],
-        "!=": ["{c}不是{v}的", "除了{v}以外的"],
-        "named": ["{v}", "{v}这{m}{n}"],
-        ">": ["{c}超过{v}的", "{c}大于{v}的", "{c}高于{v}的"],
-        "<": ["{c}低于{v}的", "{c}小于{v}的", "{c}不到{v}的"],
-        ">=": ["{c}不低于{v}的", "{c}至少{v}的", "{c}大于等于{v}的"],
-        "<=": ["{c}不超过{v}的", "{c}最多{v}的", "{c}小于等于{v}的"],
-        "number": ["{c}是{v}的", "{c}等于{v}的"],
-        "between": ["{c}在{v}到{w}之间的", "{c}介于{v}和{w}的"],
-        "like": ["{c}里带{v}的", "{c}包含{v}的"],
-        "after": ["{c}在{v}之后的", "{c}晚于{v}的"],
-        "before": ["{c}在{v}之前的", "{c}早于{v}的"],
-        "or": ["{a}或者{b}", "{a}或{b}"],
-        "and": ["{a}，并且{b}", "{a}而且{b}", "{a}{b}"],
-        "ask": ["{p}的{c}是多少", "请问{p}的{c}是什么", "查一下{p}的{c}", "{p}{c}是多少？"],
-        "which": ["{p}{n}有哪些", "哪些{n}是{p}", "列出{p}{n}", "{p}是哪些{n}？"],
-        "both": ["{p}{n}的{c}和{d}分别是多少", "告诉我{p}{n}的{c}以及{d}"],
-        "AVG": ["{p}{n}的平均{c}是多少", "{p}{n}{c}的平均值是多少"],
-        "MAX": ["{p}{n}里最{g}的{c}是多少", "{p}{n}{c}的最大值是多少", "{p}{n}的最高{c}是多少"],
-        "MIN": ["{p}{n}里最{l}的{c}是多少", "{p}{n}{c}的最小值是多少", "{p}{n}的最低{c}是多少"],
-        "SUM": ["{p}{n}的{c}一共是多少", "{p}{n}的总{c}是多少"],
-        "COUNT": ["{p}{n}有多少{m}", "一共有几{m}{p}{n}", "{p}{n}的数量是多少"],
-        "top": ["{c}最{g}的{k}{m}{n}是哪些", "列出{c}排名前{k}的{n}"],
-        "last": ["{c}最{l}的{k}{m}{n}是哪些", "列出{c}倒数{k}{m}{n}"],
-        "most": ["{c}最{g}的{n}是哪{m}", "哪{m}{n}的{c}最{g}"],
-        "least": ["{c}最{l}的{n}是哪{m}", "哪{m}{n}的{c}最{l}"],
-        "down": ["按{c}从{g}到{l}列出所有{n}", "把{n}按{c}降序排列"],
-        "up": ["按{c}从{l}到{g}列出所有{n}", "把{n}按{c}升序排列"],
-        "each": ["每个{c}有多少{m}{n}", "各{c}分别有几{m}{n}"],
-        "each AVG": ["每个{c}的平均{d}是多少", "各{c}的{n}平均{d}分别是多少"],
-        "each SUM": ["每个{c}的总{d}是多少", "各{c}的{d}合计是多少"],
-        "each most": ["哪个{c}的{n}最多", "{n}数量最多的{c}是哪个"],
-        "distinct": ["有哪些不同的{c}", "{n}都有哪几种{c}"],
-        "count distinct": ["一共有多少种{c}", "{n}的{c}有几种"],
-        "all": ["列出{p}{n}的全部信息", "{p}{n}的所有信息"],
-    },
-    "dev": {
-        "==": ["{c}等于{v}的", "属于{v}的", "{c}写着{v}的"],
-        "!=": ["{c}不为{v}的", "不属于{v}的"],
-        "named": ["{v}", "叫{v}的{n}"],
-        ">": ["{c}比{v}高的", "{c}多于{v}的", "{c}超出{v}的"],
-        "<": ["{c}比{v}低的", "{c}少于{v}的", "{c}没到{v}的"],
-        ">=": ["{c}达到{v}的", "{c}不少于{v}的"],
-        "<=": ["{c}不高于{v}的", "{c}不大于{v}的"],
-        "number": ["{c}正好是{v}的", "{c}刚好{v}的"],
-        "between": ["{c}从{v}到{w}的", "{c}在{v}和{w}之间的"],
-        "like": ["{c}中含有{v}的", "{c}里有{v}两个字的"],
-        "after": ["{c}比{v}晚的", "{v}以后{c}的"],
-        "before": ["{c}比{v}早的", "{v}以前{c}的"],
-        "or": ["{a}或是{b}", "{a}要么{b}"],
-        "and": ["{a}，同时{b}", "{a}且{b}"],
-        "ask": ["{p}，它的{c}是多少呢", "我想知道{p}的{c}", "{p}的{c}有多少", "帮我看看{p}{c}是啥"],
-        "which": ["{p}都是哪些{n}", "有哪些{p}{n}呢", "找出{p}{n}", "想看{p}{n}"],
-        "both": ["{p}{n}，{c}跟{d}各是多少", "给出{p}{n}的{c}、{d}"],
-        "AVG": ["{p}{n}，{c}平均下来是多少", "{p}{n}的{c}均值"],
-        "MAX": ["{p}{n}当中，{c}最{g}能到多少", "{p}{n}的{c}最高值"],
-        "MIN": ["{p}{n}当中，{c}最{l}只有多少", "{p}{n}的{c}最低值"],
-        "SUM": ["{p}{n}的{c}加起来有多少", "{p}{n}的{c}总和"],
-        "COUNT": ["{p}{n}总共几{m}", "数一数{p}{n}有多少{m}", "{p}{n}有几{m}呢"],
-        "top": ["{c}前{k}{g}的{n}", "给我{c}最{g}的{k}{m}{n}"],
-        "last": ["{c}后{k}名的{n}", "给我{c}最{l}的{k}{m}{n}"],
-        "most": ["谁的{c}最{g}", "{c}最{g}的{n}叫什么"],
-        "least": ["谁的{c}最{l}", "{c}最{l}的{n}叫什么"],
-        "down": ["所有{n}按{c}由{g}到{l}排一下", "{n}按照{c}倒序排列"],
-        "up": ["所有{n}按{c}由{l}到{g}排一下", "{n}按照{c}正序排列"],
-        "each": ["按{c}统计{n}有多少{m}", "不同{c}各有多少{m}{n}"],
-        "each AVG": ["按{c}统计平均{d}", "不同{c}的{n}，{d}平均各是多少"],
-        "each SUM": ["按{c}统计{d}总和", "不同{c}的{n}，{d}总共各是多少"],
-        "each most": ["{n}最多的是哪个{c}", "哪个{c}拥有最多的{n}"],
-        "distinct": ["{c}有哪几种", "列一下出现过的{c}，不要重复"],
-        "count distinct": ["{c}总共有几种", "出现过多少种不同的{c}"],
-        "all": ["{p}{n}，所有字段都给我", "{p}{n}的完整记录"],
-    },
-}
 #: What is asked, and how often.
 SHAPES = {
     **{"named": 14, "which": 16, "both": 5, "ask": 12, "COUNT": 12, "all": 4, "unanswerable": 18},
@@ -294,16 +220,19 @@ class Asker:
             step = 10 ** max(0, len(str(int(value))) - 1)
             value = float(plain(max(step, round(value / step) * step))) if value >= 1 else value
         shown = plain(value)
-        ways = [f"{shown}", f"{shown}{one.unit}" if one.unit else f"{shown}"]
+        ways, others = [f"{shown}", f"{shown}{one.unit}"], []
         if float(value).is_integer() and 0 < value < 10_000:
             spelt = chinese(int(value))
-            ways.append(f"百分之{spelt}" if one.unit == "%" else f"{spelt}{one.unit}")
+            others.append(f"百分之{spelt}" if one.unit == "%" else f"{spelt}{one.unit}")
         other = OTHER_UNITS.get(one.unit)
-        if other:
-            ways += [f"{plain(value * other[1])}{other[0]}"] * 2
+        if other and plain(plain(value * other[1]) / other[1]) == shown:
+            others += [f"{plain(value * other[1])}{other[0]}"] * 2
         for word, factor in FACTORS.items():
-            if one.unit[:1] not in FACTORS and value >= factor:
-                ways += [f"{plain(value / factor)}{word}{one.unit}"] * 2
+            is_exact = value >= factor and plain(plain(value / factor) * factor) == shown
+            if is_exact and one.unit[:1] not in FACTORS:
+                others += [f"{plain(value / factor)}{word}{one.unit}"] * 2
+        if others and self.random.random() < CONVERTED:
+            return str(shown), self.random.choice(others)
         return str(shown), self.random.choice(ways)
 
     # Shapes
@@ -447,13 +376,13 @@ def chinese(number: int) -> str:
     return text.removeprefix("一") if text.startswith("一十") else text or "零"
 
 
-def questions(tables: Sequence[Table], split: str) -> Iterator[dict[str, object]]:
+def questions(tables: Sequence[Table], split: str, phrases: dict[str, list[str]]) -> Iterator[dict[str, object]]:
     """Ask every table, no question twice; the second round has what other tables were asked."""
     strange = [{"table": "", "question": "今天天气怎么样"}]
     for rehearsal in (True, False):
         asked: list[dict[str, str]] = []
         for table in tables:
-            asker = Asker(table, PHRASES[split], Random(f"{SEED} {split} {table.id}"), strange)
+            asker = Asker(table, phrases, Random(f"{SEED} {split} {table.id}"), strange)
             seen: set[str] = set()
             while len(seen) < PER_TABLE[split]:
                 made = asker.question()
@@ -470,18 +399,18 @@ def build(source: Path) -> dict[str, str]:
     """Make the text of every sample file.
 
     Args:
-        source: a folder with `train.txt` and `dev.txt`.
+        source: a folder with `train.txt`, `dev.txt` and `phrases.toml`.
 
     Returns:
         File name to content.
     """
     files, listed = {}, []
+    phrases = tomllib.loads((source / "phrases.toml").read_text(encoding="utf-8"))
     for split in ("train", "dev"):
         tables = read(source / f"{split}.txt")
         listed += [table.as_json() for table in tables]
-        files[f"{split}.jsonl"] = "".join(
-            json.dumps(one, ensure_ascii=False) + "\n" for one in questions(tables, split)
-        )
+        asked = questions(tables, split, phrases[split])
+        files[f"{split}.jsonl"] = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in asked)
     files["tables.jsonl"] = "".join(f"{line}\n" for line in listed)
     return files
 

@@ -84,8 +84,9 @@ def is_rare(mention: Mention, table: Table) -> bool:
 
 
 def inside(mention: Mention, other: Mention) -> bool:
-    """Tell whether a part of a cell lies in, or runs into, a whole one."""
-    return mention.start < other.end and other.start < mention.end
+    """Tell whether a part of a cell lies in a whole one, or runs into one of its own column."""
+    lies = other.start <= mention.start and mention.end <= other.end
+    return lies or (mention.column == other.column and mention.start < other.end and other.start < mention.end)
 
 
 def within(start: int, end: int, date: Date) -> bool:

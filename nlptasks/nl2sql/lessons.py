@@ -92,7 +92,8 @@ def values_taught(example: Example, query: Query) -> tuple[np.ndarray, np.ndarra
     columns = len(example.table.columns)
     for column, operator, text in wanted:
         at = column if column != STAR else columns
-        holding = [number for number in range(len(pair)) if not pair[number] and is_value(example, number, at, text)]
+        test = holds if ALL_OPERATORS[operator] == "like" else is_value
+        holding = [number for number in range(len(pair)) if not pair[number] and test(example, number, at, text)]
         for number in holding:
             pair[number] = 1 + at * width + operator
         if holding:
@@ -106,6 +107,11 @@ def is_value(example: Example, number: int, column: int, text: str) -> bool:
     """Tell whether a candidate is a value in a column."""
     found = example.values[number][column]
     return found is not None and plain(found.text) == plain(text)
+
+
+def holds(example: Example, number: int, column: int, text: str) -> bool:
+    """Tell whether a candidate is a piece of text that cells of a column hold."""
+    return example.values[number][column] is not None and plain(example.candidates[number].text) == plain(text)
 
 
 def best(example: Example, numbers: Sequence[int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,25 +104,32 @@ class Date:
 def numbers(text: str) -> Iterator[Number]:
     """Find the numbers of a question, in order."""
     for match in NUMBER.finditer(text):
-        digits = match["digits"]
-        if IDLE.fullmatch(digits) and not match["scales"]:
+        digits, bare = longest_figure(match["digits"])
+        if bare is None or (IDLE.fullmatch(digits) and not match["scales"]):
             continue
-        bare = figure(digits)
-        if bare is None:
+        if digits != match["digits"]:  # 三十亿千瓦时: what follows is another word
+            end = match.start("digits") + len(digits)
+            yield Number(match.start(), end, bare, True, bare, "", "")
             continue
-        scale = 1.0
-        for part in re.findall(SCALE, match["scales"]):
-            scale *= SCALES[part]
+        scale = math.prod(SCALES[part] for part in re.findall(SCALE, match["scales"]))
         value = (bare + (0.5 if match["half"] else 0.0)) * scale * (-1 if match["minus"] else 1)
         measure, size = MEASURES.get(match["unit"] or "", ("", 1.0))
         if match["share"]:
             measure, size = "share", SHARES[match["share"]]
-        written = value
-        if measure == "share" and match["unit"] == "折" and value >= 10:  # 85折 is 8.5折
+        if match["unit"] == "折" and value >= 10:  # 85折 is 8.5折
             size = 0.01
         scaled = scale != 1.0 or any(letter in "万亿" for letter in digits)
         unit = match["share"] or match["unit"] or ""
-        yield Number(match.start(), match.end(), value * size, scaled, written, measure, unit)
+        yield Number(match.start(), match.end(), value * size, scaled, value, measure, unit)
+
+
+def longest_figure(digits: str) -> tuple[str, float | None]:
+    """Read as many numerals as make a number, from the first on."""
+    for end in range(len(digits), 0, -1):
+        found = figure(digits[:end])
+        if found is not None:
+            return digits[:end], found
+    return digits, None
 
 
 def figure(digits: str) -> float | None:
@@ -134,7 +142,7 @@ def figure(digits: str) -> float | None:
         return float(digits.translate(DIGITS))  # 二〇一九, digit by digit
     try:
         return float(cn2an.cn2an(digits.replace("〇", "零"), "smart"))
-    except ValueError:
+    except (ValueError, KeyError):  # the latter where it stumbles, as over 百二
         return None
 
 

@@ -20,6 +20,7 @@ from nlptasks.nl2sql.values import dates, in_unit, numbers, shown
         ("-3度", "-3", -3),
         ("负三度", "负三", -3),
         ("三个半", "三", 3),
+        ("三十亿千瓦时", "三十亿", 3e9),
         ("两万五", "两万五", 25000),
     ],
 )
@@ -29,9 +30,14 @@ def test_a_number_is_read(text: str, found: str, value: float) -> None:
     assert number.value == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["百姓", "万一", "一个", "两种", "没有数字", "", "千"])
+@pytest.mark.parametrize("text", ["百姓", "万一", "一个", "两种", "没有数字", "", "千", "百分之", "二一十"])
 def test_words_of_number_characters_are_no_numbers(text: str) -> None:
     assert [one for one in numbers(text) if one.end - one.start > 1] == []
+
+
+@pytest.mark.parametrize("text", ["百二", "二百十百", "零百", "点五", "十百千万亿", "亿万零", "一点"])
+def test_no_string_of_numerals_is_too_strange(text: str) -> None:
+    assert all(one.end > one.start for one in numbers(text))
 
 
 def test_a_range_has_two_numbers_and_no_sign() -> None:
