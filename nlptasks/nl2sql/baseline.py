@@ -232,10 +232,10 @@ def ruled(table: Table, column: int, operator: str, text: str) -> tuple[Conditio
     other = next((number for number in range(len(table.columns)) if holds(table, number, text)), None)
     if other is not None:
         return Condition(other, operator, text), "cell"
-    near = process.extractOne(text, [str(cell) for cell in table.distinct[column]], scorer=fuzz.ratio)
+    near = process.extractOne(text, [str(cell) for cell in table.distinct(column)], scorer=fuzz.ratio)
     return Condition(column, operator, near[0] if near else text), "part" if near else "written"
 
 
 def holds(table: Table, column: int, text: str) -> bool:
     """Tell whether a column has a cell."""
-    return any(str(cell) == text for cell in table.distinct[column])
+    return any(str(cell) == text for cell in table.distinct(column))

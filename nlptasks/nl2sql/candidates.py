@@ -173,7 +173,7 @@ def number_value(candidate: Candidate, column: int, table: Table) -> Value | Non
 def date_value(date: Date, column: int, table: Table) -> Value:
     """Write a date as a column's cells do."""
     forms = date.forms()
-    cells = [str(cell) for cell in table.distinct[column][:1000]]
+    cells = [str(cell) for cell in table.distinct(column)[:1000]]
     held = set(cells)
     exact = next((form for form in forms if form in held), None)
     if exact:

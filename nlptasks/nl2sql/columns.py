@@ -59,12 +59,12 @@ def described(names: Sequence[str], kinds: Sequence[str]) -> list[Column]:
     return columns
 
 
-def extent(cells: Sequence[Any]) -> Extent:
-    """Look at a column's distinct values."""
-    numbers = [float(cell) for cell in cells if isinstance(cell, int | float) and math.isfinite(cell)]
-    if not numbers:
-        return Extent(math.inf, -math.inf, len(cells) == 1)
-    return Extent(min(numbers), max(numbers), len(cells) == 1)
+def bounded(least: object, greatest: object) -> Extent:
+    """Make the extent of a column of its least and greatest number; none where it has none."""
+    low, high = number_of(least), number_of(greatest)
+    if low is None or high is None:
+        return Extent(math.inf, -math.inf, False)
+    return Extent(float(low), float(high), low == high)
 
 
 def unique(names: Sequence[str]) -> list[str]:

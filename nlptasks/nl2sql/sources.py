@@ -10,9 +10,10 @@ from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.files.lines import lines_of
 from nlptasks.files.tables import csv_rows
-from nlptasks.nl2sql import stores
+from nlptasks.nl2sql import duck, stores
 from nlptasks.nl2sql.columns import is_nothing, number_of
-from nlptasks.nl2sql.stores import DuckDB, SQLiteFile, Store
+from nlptasks.nl2sql.duck import DuckDB
+from nlptasks.nl2sql.stores import SQLiteFile, Store
 from nlptasks.nl2sql.tables import Table, of_rows, of_store
 
 EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
@@ -35,7 +36,7 @@ def open_table(name: str, encoding: str | None = None) -> Table:
     ending = path.suffix.lower()
     if ending in (".parquet", ".pq"):
         check_there(path)
-        connection = stores.open_parquet(path)
+        connection = duck.open_parquet(path)
         table = of_store(DuckDB(connection, "table", names_in(connection, "table")), path.stem)
     elif ending in EXCEL:
         check_there(path)
@@ -75,7 +76,7 @@ def store_of(name: str, table: str | None) -> Store:
         connection.close()
         return SQLiteFile(path, chosen, [row[0] for row in columns])
     if kind == "DuckDB":
-        connection = stores.open_duckdb(path)
+        connection = duck.open_duckdb(path)
         found = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
         chosen = choose(name, [row[0] for row in found], table)
         return DuckDB(connection, chosen, names_in(connection, chosen))

@@ -1,16 +1,15 @@
-"""Where a table's rows are, and running a query on them: SQLite or DuckDB, read-only, bounded in time and rows.
+"""Where a table's rows are, and running a query on them: read-only, bounded in time and rows; here with SQLite.
 
-What is run is printed from a syntax tree (see `sql`). The bounds here hold even if it were not: SQLite's authorizer
-lets nothing but reads of tables pass, and DuckDB is locked against files, extensions, other databases and settings.
+What is run is printed from a syntax tree (see `sql`). The bounds hold even if it were not: SQLite's authorizer lets
+nothing but reads of tables pass, and DuckDB (see `duck`) is locked.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,15 +20,6 @@ from nlptasks.errors import InputError, RecordError
 STEPS = 10_000
 #: What a query may call in SQLite.
 FUNCTIONS = frozenset({"avg", "max", "min", "count", "sum", "like"})
-#: What locks DuckDB, run in this order.
-LOCKS = (
-    "SET autoinstall_known_extensions=false",
-    "SET autoload_known_extensions=false",
-    "SET enable_external_access=false",
-    "SET memory_limit='1GB'",
-    "SET threads=2",
-    "SET lock_configuration=true",
-)
 
 
 @dataclass(frozen=True)
@@ -66,6 +56,10 @@ class Store(Protocol):
 
     def distinct(self, column: int, most: int) -> list[Any]:
         """Give a column's distinct values, without nothing, at most so many."""
+        ...
+
+    def extremes(self, column: int) -> tuple[Any, Any]:
+        """Give the least and the greatest number of a column, none where it has none."""
         ...
 
 
@@ -109,6 +103,13 @@ class Rows:
                     break
         return list(found)
 
+    def extremes(self, column: int) -> tuple[Any, Any]:
+        """Give the least and the greatest number; see `Store`."""
+        cells = [
+            row[column] for row in self.rows if isinstance(row[column], int | float) and row[column] == row[column]
+        ]
+        return min(cells, default=None), max(cells, default=None)
+
 
 class SQLiteFile:
     """A table of a SQLite file, opened read-only."""
@@ -132,39 +133,9 @@ class SQLiteFile:
         """Give distinct values; see `Store`."""
         return distinct(self, column, most)
 
-
-class DuckDB:
-    """A table or file in DuckDB, locked."""
-
-    dialect = "duckdb"
-
-    def __init__(self, connection: Any, table: str, columns: Sequence[str]) -> None:  # noqa: ANN401 - imported late
-        """Take a connection on which `lock` has been called."""
-        self.connection, self.table, self.columns = connection, table, columns
-
-    def run(self, sql: str, bounds: Bounds) -> Result:
-        """Run a query; see `Store`."""
-        import duckdb
-
-        cursor = self.connection.cursor()
-        timer = threading.Timer(bounds.seconds, cursor.interrupt)
-        timer.start()
-        try:
-            cursor.execute(sql)
-            names = [one[0] for one in cursor.description]
-            rows = cursor.fetchmany(bounds.rows + 1)
-        except duckdb.InterruptException as error:
-            raise too_slow(bounds) from error
-        except duckdb.Error as error:
-            raise refused(error) from error
-        finally:
-            timer.cancel()
-            cursor.close()
-        return bounded(names, rows, bounds)
-
-    def distinct(self, column: int, most: int) -> list[Any]:
-        """Give distinct values; see `Store`."""
-        return distinct(self, column, most)
+    def extremes(self, column: int) -> tuple[Any, Any]:
+        """Give the least and the greatest number; see `Store`."""
+        return extremes(self, column)
 
 
 def distinct(store: Store, column: int, most: int) -> list[Any]:
@@ -172,6 +143,13 @@ def distinct(store: Store, column: int, most: int) -> list[Any]:
     name = quoted(store.columns[column])
     sql = f"SELECT DISTINCT {name} FROM {quoted(store.table)} WHERE {name} IS NOT NULL"
     return [row[0] for row in store.run(sql, Bounds(60.0, most)).rows]
+
+
+def extremes(store: Store, column: int) -> tuple[Any, Any]:
+    """Ask a store for the least and the greatest value of a column."""
+    name = quoted(store.columns[column])
+    row = store.run(f"SELECT MIN({name}), MAX({name}) FROM {quoted(store.table)}", Bounds(60.0, 1)).rows[0]
+    return row[0], row[1]
 
 
 def open_sqlite(path: Path) -> sqlite3.Connection:
@@ -238,47 +216,6 @@ def too_slow(bounds: Bounds) -> RecordError:
 def refused(error: Exception) -> RecordError:
     """Say that a database refuses a query."""
     return RecordError(f"the database refuses the query ({str(error).splitlines()[0][:120]}); --no-execute leaves it")
-
-
-@contextmanager
-def opening(path: Path) -> Iterator[Any]:
-    """Import DuckDB, and name the file in its complaints.
-
-    Raises:
-        InputError: it is not installed, or cannot read the file.
-    """
-    try:
-        import duckdb
-    except ImportError as error:
-        raise InputError(f"{path}: reading it needs DuckDB; pip install duckdb") from error
-    try:
-        yield duckdb
-    except duckdb.Error as error:
-        raise InputError(f"{path}: DuckDB cannot read it ({str(error).splitlines()[0][:120]})") from error
-
-
-def open_parquet(path: Path) -> Any:  # noqa: ANN401
-    """Open a Parquet file as the view `table` of a locked connection; it is read where a query needs it."""
-    with opening(path) as duckdb:
-        connection = duckdb.connect(":memory:")
-        name = str(path.resolve()).replace("'", "''")
-        connection.execute(f"CREATE VIEW {quoted('table')} AS SELECT * FROM read_parquet('{name}')")
-        connection.execute(f"SET allowed_paths=['{name}']")
-        return lock(connection)
-
-
-def open_duckdb(path: Path) -> Any:  # noqa: ANN401
-    """Open a DuckDB file read-only, and lock it."""
-    with opening(path) as duckdb:
-        return lock(duckdb.connect(str(path), read_only=True))
-
-
-def lock(connection: Any) -> Any:  # noqa: ANN401
-    """Close DuckDB to everything but what is open; a file that is open already in this process is locked."""
-    is_locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]
-    for line in () if is_locked else LOCKS:
-        connection.execute(line)
-    return connection
 
 
 def quoted(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from nlptasks.errors import InputError, RecordError
 from nlptasks.nl2sql.cells import Cells
-from nlptasks.nl2sql.columns import Column, Extent, cell, dated_kind, described, extent, kind_of, unique
+from nlptasks.nl2sql.columns import Column, Extent, bounded, cell, dated_kind, described, kind_of, unique
 from nlptasks.nl2sql.stores import Bounds, Rows, Store, quoted
 
 #: SQLite's own limit, too.
@@ -35,35 +36,37 @@ class Table:
         self.id, self.title, self.columns, self.store = id, title, list(columns), store
         self.name = name or store.table
         self.numeric = [column.kind == "real" for column in self.columns]
+        self.found: dict[int, list[Any]] = {}
 
     @property
     def names(self) -> list[str]:
         """Give the columns' names in the database."""
         return [column.name for column in self.columns]
 
-    @cached_property
-    def distinct(self) -> list[list[Any]]:
-        """Give the distinct values of each column."""
-        return [self.store.distinct(number, MOST_CELLS) for number in range(len(self.columns))]
+    def distinct(self, column: int) -> list[Any]:
+        """Give the distinct values of a column, which are looked for once."""
+        if column not in self.found:
+            self.found[column] = self.store.distinct(column, MOST_CELLS)
+        return self.found[column]
 
     @cached_property
     def cells(self) -> Cells:
-        """Index the cells of the columns that hold text."""
-        texts = [
-            [] if column.kind == "real" else [str(cell) for cell in cells]
-            for column, cells in zip(self.columns, self.distinct, strict=True)
-        ]
-        return Cells(texts)
+        """Index the cells of the columns that do not hold numbers."""
+        places = enumerate(self.numeric)
+        return Cells([[] if numeric else [str(cell) for cell in self.distinct(at)] for at, numeric in places])
 
     @cached_property
     def extents(self) -> list[Extent]:
-        """Look at the values of each column."""
-        return [extent(cells) for cells in self.distinct]
+        """Look at the values of each column; the numbers of a large table stay where they are."""
+        return [
+            bounded(*self.store.extremes(at)) if numeric else Extent(math.inf, -math.inf, len(self.distinct(at)) == 1)
+            for at, numeric in enumerate(self.numeric)
+        ]
 
     @cached_property
     def is_empty(self) -> bool:
-        """Tell whether there are no rows."""
-        return not any(self.distinct)
+        """Tell whether there are no values at all."""
+        return not any(self.store.distinct(at, 1) for at in range(len(self.columns)))
 
 
 def of_rows(

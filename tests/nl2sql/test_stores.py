@@ -7,8 +7,9 @@ import duckdb
 import pytest
 
 from nlptasks.errors import InputError, RecordError
-from nlptasks.nl2sql import stores
-from nlptasks.nl2sql.stores import Bounds, DuckDB, Rows, SQLiteFile, Store
+from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql.duck import DuckDB
+from nlptasks.nl2sql.stores import Bounds, Rows, SQLiteFile, Store
 
 BOUNDS = Bounds(2.0, 3)
 EVIL = [
@@ -54,12 +55,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         made.close()
         return SQLiteFile(tmp_path / "t.db", "table", ["a", "b"])
     path = tmp_path / ("t.duckdb" if request.param == "duckdb" else "t.parquet")
-    duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
-    duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
+    made_duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
+    made_duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
     if request.param == "parquet":
-        duck.execute(f"COPY \"table\" TO '{path}' (FORMAT parquet)")
-    duck.close()
-    opened = stores.open_duckdb(path) if request.param == "duckdb" else stores.open_parquet(path)
+        made_duck.execute(f"COPY \"table\" TO '{path}' (FORMAT parquet)")
+    made_duck.close()
+    opened = duck.open_duckdb(path) if request.param == "duckdb" else duck.open_parquet(path)
     return DuckDB(opened, "table", ["a", "b"])
 
 
@@ -69,6 +70,7 @@ def test_a_query_gives_names_rows_and_whether_there_are_more(store: Store) -> No
     assert store.run('SELECT COUNT(*) FROM "table"', BOUNDS).rows == [[5]]
     assert sorted(store.distinct(0, 9)) == [0, 1, 2, 3, 4]
     assert len(store.distinct(1, 2)) == 2
+    assert store.extremes(0) == (0, 4)
 
 
 def test_nothing_but_reading_is_allowed(store: Store) -> None:
@@ -91,14 +93,14 @@ def test_a_duckdb_file_is_not_written_to(tmp_path: Path) -> None:
         made.execute("CREATE TABLE t AS SELECT 1 AS a")
     for sql in EVIL:
         with pytest.raises(RecordError, match="refuses"):
-            DuckDB(stores.open_duckdb(path), "t", ["a"]).run(sql.replace('"table"', "t"), BOUNDS)
+            DuckDB(duck.open_duckdb(path), "t", ["a"]).run(sql.replace('"table"', "t"), BOUNDS)
 
 
 def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     path.write_text("no")
     with pytest.raises(InputError, match="DuckDB cannot read it"):
-        stores.open_parquet(path)
+        duck.open_parquet(path)
     with pytest.raises(InputError, match="not a SQLite database that can be read"):
         stores.open_sqlite(path)
 
@@ -106,7 +108,7 @@ def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
 def test_duckdb_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
     with pytest.raises(InputError, match="needs DuckDB; pip install duckdb"):
-        stores.open_parquet(tmp_path / "x.parquet")
+        duck.open_parquet(tmp_path / "x.parquet")
 
 
 def test_cells_of_all_kinds_are_kept() -> None:

@@ -33,7 +33,7 @@ def test_csv_is_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     table = sources.open_table(str(path))
     check_houses(table)
     assert table.name == str(path)
-    assert table.distinct[1:3] == [[89.5, 1120], [320]]
+    assert [table.distinct(1), table.distinct(2)] == [[89.5, 1120], [320]]
 
 
 def test_tsv_is_read(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_mixed_and_missing_cells_do_no_harm() -> None:
     table = of_rows(
         "t", ["a", "b"], [["x", 1], [float("nan"), None], [3.0, "无"], [True, "many"]], kinds=["text", "real"]
     )
-    assert table.distinct == [["x", "3", "True"], [1, "many"]]
+    assert [table.distinct(0), table.distinct(1)] == [["x", "3", "True"], [1, "many"]]
     assert run(table, 'SELECT COUNT("a") FROM "table"') == [[3]]
     assert table.extents[1].greatest == 1
 
@@ -177,7 +177,7 @@ def shelf(tmp_path: Path, *found: object) -> Path:
 def test_tables_are_found_by_id(tmp_path: Path) -> None:
     path = shelf(tmp_path, {"id": "x", "name": "T", "header": ["a"], "types": ["text"], "rows": [["v"]]})
     found = read_tables(path)
-    assert (list(found), len(found), found["x"].distinct) == (["x"], 1, [["v"]])
+    assert (list(found), len(found), found["x"].distinct(0)) == (["x"], 1, ["v"])
     with pytest.raises(RecordError, match=r"no table 'y' in .*tables.json; add it"):
         found["y"]
 

@@ -30,7 +30,7 @@ def test_a_number_is_read(text: str, found: str, value: float) -> None:
     assert number.value == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["百姓", "万一", "一个", "两种", "没有数字", "", "千", "百分之", "二一十"])
+@pytest.mark.parametrize("text", ["百姓", "万一", "一个", "两种", "没有数字", "", "千", "百分之"])
 def test_words_of_number_characters_are_no_numbers(text: str) -> None:
     assert [one for one in numbers(text) if one.end - one.start > 1] == []
 
