@@ -154,7 +154,12 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
     Raises:
         RecordError: the record cannot be used.
     """
-    return [asdict(rows.parse(Scored, fields))]
+    row = rows.parse(Scored, fields)
+    if row.inline is not None:
+        from nlptasks.nl2sql.library import Library  # here, because it needs numpy
+
+        reference(row.sql, Library().own(row.inline).names)
+    return [asdict(row)]
 
 
 def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
@@ -163,7 +168,7 @@ def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
     Raises:
         RecordError: none.
     """
-    rows.parse(Scored, fields)
+    training_rows(method or next(iter(METHODS)), fields)
     return [*METHODS, "eval"] if method is None else [method]
 
 

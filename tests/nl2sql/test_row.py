@@ -36,6 +36,7 @@ def test_queries_of_every_form_are_read() -> None:
         ({"question": "问"}, "field 'sql' is missing"),
         ({"question": "问", "sql": "{no"}, "field 'sql': invalid JSON"),
         ({"question": "问", "sql": {"sel": [0]}}, "field 'sql': not a query"),
+        ({"question": "问", "sql": "SELECT 1 HAVING 1", **OWN}, "field 'sql': found"),
     ],
 )
 def test_records_that_cannot_be_learnt_from_are_refused(fields: dict[str, Any], complaint: str) -> None:
