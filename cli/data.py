@@ -138,7 +138,7 @@ def convert_for(task: str) -> Callable[..., None]:
     groups = [Reading, *([form.Mixing] if hasattr(form, "Mixing") else [])]
     target = typer.Option(metavar="FORMAT", help=f"Target format: {', '.join(form.FORMATS)}.", show_default=False)
     parameters = [
-        parameter("file", *get_args(File), inspect.Parameter.empty),
+        parameter("file", *get_args(File), default=inspect.Parameter.empty),
         parameter("to", str, target, inspect.Parameter.empty),
         parameter("out", *get_args(Out)),
         *(flag(field, group) for group in reversed(groups) for field in rows.describe(group)),

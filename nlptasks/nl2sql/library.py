@@ -9,8 +9,7 @@ from importlib.resources import files as resources
 
 from nlptasks.errors import InputError, RecordError
 from nlptasks.nl2sql import sources, tables
-from nlptasks.nl2sql.row import SAMPLE_TABLES
-from nlptasks.nl2sql.settings import Options
+from nlptasks.nl2sql.settings import SAMPLE_TABLES, Options
 from nlptasks.nl2sql.tables import Table, Tables
 
 

@@ -98,8 +98,6 @@ COLUMNS_ASKED = ("question", "table_id", "sql")
 REFERENCES = ("sql",)
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
-#: Tables of the sample data, which stand in where no file of tables is named.
-SAMPLE_TABLES = "tables.jsonl"
 ALIASES = {"sql_text": "sql"}
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "tableqa")

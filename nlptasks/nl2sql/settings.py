@@ -10,6 +10,8 @@ from nlptasks.training.settings import Ranges, TrainingSettings, check_ranges
 
 Dialect = Literal["duckdb", "sqlite", "mysql", "postgres", "tsql", "oracle", "hive", "spark", "clickhouse", "snowflake"]
 
+#: Tables of the sample data, which stand in where no file of tables is named.
+SAMPLE_TABLES = "tables.jsonl"
 OPTIONS_RANGES: Ranges = {
     "seconds": (lambda x: x > 0, "more than 0"),
     "row_limit": (lambda x: x >= 1, "1 or more"),
