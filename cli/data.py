@@ -30,6 +30,10 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="Data file; - is stdin
 Method = Annotated[
     str | None, typer.Option(metavar="NAME", help="Check as training data of this method.", show_default=False)
 ]
+Beside = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="File of the tables that records name, for nl2sql.", show_default=False),
+]
 Shown = Annotated[int, typer.Option(metavar="N", min=0, help="Bad records to name.")]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="File to write; stdout by default.", show_default=False)]
 
@@ -50,7 +54,9 @@ def register(app: typer.Typer) -> None:
             labelling.command(name, short_help=nlptasks.summary(name))(label_for(name))
 
 
-def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, reading: Reading) -> None:
+def check(
+    *, task: Task, file: File, method: Method = None, tables: Beside = None, shown: Shown = 20, reading: Reading
+) -> None:
     """Count the records that a task can use.
 
     Prints one JSON object; the other records are named, and where there are any the status is 1.
@@ -58,9 +64,11 @@ def check(*, task: Task, file: File, method: Method = None, shown: Shown = 20, r
     form = form_of(task)
     if method is not None and method not in form.METHODS:
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
+    if tables is not None and not hasattr(form, "checking"):
+        raise UsageError(f"--tables {tables}: records of {task} name no tables; leave it out")
     failures, tally = Failures(shown), Tally(form)
     found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED, **naming(form))
-    learning = learned(form, method, found, failures, tally)
+    learning = learned(form, method, found, failures, tally, tables)
     together = getattr(form, "flaw", None) if method else None  # not every task has rows that can fail together
     flaw = together(method, learning) if together else None
     deque(learning, maxlen=0)  # those that the flaw could be told without are counted, too
@@ -110,11 +118,19 @@ class Tally:
 
 
 def learned(
-    form: ModuleType, method: str | None, found: Iterator[Record], failures: Failures, tally: Tally
+    form: ModuleType,
+    method: str | None,
+    found: Iterator[Record],
+    failures: Failures,
+    tally: Tally,
+    tables: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Count records; give the training rows of a method, if there is one."""
+    look = form.checking({"tables": tables}) if tables else None
 
     def use(record: Record) -> tuple[list[str], dict[str, Any]]:
+        if look:
+            look(record.fields)
         return form.fitting(record.fields, method), record.fields
 
     for _, (methods, fields) in each(found, use, failures):

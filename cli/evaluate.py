@@ -70,7 +70,7 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     results, failures = [], Failures()
     for file in values["files"]:
         before = failures.count
-        labelled = read_labelled(file, built(Reading, values), form, failures)
+        labelled = read_labelled(file, built(Reading, values), form, failures, values)
         for settings, scores, method, model, seconds in score(labelled):
             made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
             made |= {"records": len(labelled), "failed": failures.count - before, "scores": defined(scores, file)}
@@ -134,18 +134,23 @@ def predictions_scorer(task: str, values: Mapping[str, Any]) -> Callable[[Labell
     return score
 
 
-def read_labelled(file: str, reading: Reading, form: ModuleType, failures: Failures) -> Labelled:
-    """Read the rows of a file that have a reference; the others are counted and named.
+def read_labelled(
+    file: str, reading: Reading, form: ModuleType, failures: Failures, values: Mapping[str, Any]
+) -> Labelled:
+    """Read the rows of a file that have a reference and fit what they refer to; the others are counted and named.
 
     Raises:
         InputError: there is none.
     """
     parse = parser(form, {}, None)
+    check = form.checking(values) if hasattr(form, "checking") else None
 
     def use(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         row = parse(record)
         if all(getattr(row, name) is None for name in form.REFERENCES):
             raise RecordError(f"no {' and no '.join(form.REFERENCES)}; scoring needs the reference")
+        if check:
+            check(record.fields)
         return row
 
     labelled = list(each(read(file, reading, form.COLUMNS_ASKED, **naming(form)), use, failures))

@@ -186,8 +186,8 @@ def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  #
 
 
 def option_name(field: str) -> str:
-    """Name the option of a field."""
-    return "--" + field.replace("_", "-")
+    """Name the option of a field; from_ is --from, which Python keeps for itself."""
+    return "--" + field.rstrip("_").replace("_", "-")
 
 
 def parameter(name: str, kind: Any, option: Any, default: Any = None) -> inspect.Parameter:  # noqa: ANN401

@@ -124,6 +124,25 @@ class JsonLines:
         """Do nothing: every line is written."""
 
 
+class PlainLines:
+    """Lines of text, one for each record: what a task's `plain_line` makes of its answer, empty for a bad record."""
+
+    def __init__(self, handle: BinaryIO, resume: bool, *, line: Callable[[Any], str]) -> None:
+        """Begin; a partial file is not gone on with, since its bad records cannot be told."""
+        self.handle, self.line = handle, line
+        self.done = self.failed = 0
+
+    def write(self, window: Sequence[Pair]) -> None:
+        """Write some records and flush them."""
+        for _, answer in window:
+            text = "" if isinstance(answer, RecordError) else " ".join(self.line(answer).split("\n"))
+            self.handle.write(f"{text}\n".encode())
+        self.handle.flush()
+
+    def close(self) -> None:
+        """Do nothing: every line is written."""
+
+
 def json_lines(writing: Writing, key: str) -> Callable[[BinaryIO, bool], Sink]:
     """Write JSON lines, for commands that know no other output.
 

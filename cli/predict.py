@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ from .options import (
     refuse_key,
     signed,
 )
-from .outputs import json_lines, opened
+from .outputs import PlainLines, json_lines, opened
 from .streams import is_terminal, one, records, refuse_input, skip, value_of
 from .tasks import naming
 
@@ -132,7 +133,9 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     name, writing, reading = values["name"], built(Writing, values), built(Reading, values)
     refuse_key(name, [*rows.names(form.Row), *form.ALIASES])
     fills = filled(form, values)
-    sink = json_lines(writing, name)
+    is_plain = getattr(form, "is_plain", None)  # of tasks whose answers can be written as lines of text
+    plain = is_plain is not None and is_plain(built(form.Options, values))
+    sink: Any = partial(PlainLines, line=form.plain_line) if plain else json_lines(writing, name)
     refuse_input(values["file"], out=writing.target)
     source, found = chosen(values["file"], fills, form, reading)
     unused = set(fills)
@@ -142,7 +145,7 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     loaded = load_model(task, form, values)
     about = {"task": task, "fields": fills, "as": name, "model": loaded.fingerprint}
     about |= {**given(form.Options, values), **asdict(reading)}
-    with opened(writing, source, about, sink) as output, console.counter("records") as counter:
+    with opened(writing, source, about, sink, resumable=not plain) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
         watch = getattr(worker, "watch", None)
         if watch and output.done:

@@ -196,3 +196,22 @@ def xiangqi_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         about = {"nlpk": "0", "task": "xiangqi", "method": method, "settings": {"start": "scratch"}}
         checkpoint.save(folders[method], bert, text, head.named(), about)
     return folders
+
+
+@pytest.fixture(scope="session")
+def nl2sql_model(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a model of NL2SQL on the tiny BERT, its heads untrained."""
+    import torch
+
+    from nlptasks.backbone import weights
+    from nlptasks.nl2sql import loading
+    from nlptasks.training import checkpoint
+
+    backbone = weights.load(tiny_folder)
+    torch.manual_seed(3)
+    model = loading.assembled(backbone, "slots")
+    folder = tmp_path_factory.mktemp("nl2sql")
+    settings = {"limit": 64, "question_limit": 24, "types": True, "matching": True}
+    about = {"nlpk": "0", "task": "nl2sql", "method": "slots", "settings": settings}
+    checkpoint.save(folder, backbone.bert, backbone.text, loading.rest(model), about)
+    return folder

@@ -63,6 +63,7 @@ class Recipe:
         aliases: other names by which a header is known.
         parts: gives the records of an item of a JSON document; by default the item is one.
         readers: by a file's ending, what reads it as a whole.
+        beside: a file that the records refer to, which decides with them whether they can be used.
     """
 
     purpose: str
@@ -72,6 +73,7 @@ class Recipe:
     aliases: tuple[str, ...] = ()
     parts: files.Parts | None = None
     readers: files.Readers | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,24 @@ class Table:
         return {"name": Path(self.name).name, "rows": len(self.rows), "bad": self.bad, "sha256": self.sha256}
 
 
-def to_learn(form: types.ModuleType, method: str) -> Recipe:
-    """Say how the training rows of a task's method are made; `form` is the task's `row.py`."""
+def to_learn(form: types.ModuleType, method: str, beside: str | None = None) -> Recipe:
+    """Say how the training rows of a task's method are made.
+
+    Args:
+        form: the task's `row.py`; its `checking`, where there is one, refuses records that do not fit `beside`.
+        method: of the task.
+        beside: a file that the records refer to, if there is one.
+    """
+    check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if check:
+            check(fields)
         found: list[dict[str, Any]] = form.training_rows(method, fields)
         return found
 
     kind, names = form.METHODS[method].row, tuple(form.COLUMNS[method])
-    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), *of_files(form))
+    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), *of_files(form), beside)
 
 
 def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers | None]:
@@ -104,15 +115,18 @@ def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers 
     return getattr(form, "parts", None), getattr(form, "READERS", None)
 
 
-def to_score(form: types.ModuleType) -> Recipe:
-    """Say how the labelled rows are made that a task is scored on; `form` is the task's `row.py`."""
+def to_score(form: types.ModuleType, beside: str | None = None) -> Recipe:
+    """Say how the labelled rows are made that a task is scored on; the arguments are those of `to_learn`."""
+    check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if check:
+            check(fields)
         known = {form.ALIASES.get(name, name): value for name, value in fields.items()}
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
     names = tuple(form.COLUMNS_ASKED)
-    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form))
+    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), beside)
 
 
 def load(source: Source, recipe: Recipe) -> Table:
@@ -125,7 +139,8 @@ def load(source: Source, recipe: Recipe) -> Table:
     """
     sha256 = fingerprint(source)
     code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (*makers(recipe.kind), *MAKERS)]
-    made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code)
+    beside = files.fingerprint(recipe.beside) if recipe.beside else None
+    made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code, beside)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     if not (folder / REPORT).is_file():
         forget_unused(folder.parent, REPORT)

@@ -307,9 +307,11 @@ def source_of(found: Mapping[str, Any]) -> Source:
 
 def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
-    to_learn = data.to_learn(form, plan.method)
+    name = getattr(form, "beside", None)  # not every task's records refer to another file
+    beside = [name(plan.settings, dev=dev) if name else None for dev in (False, True)]
+    to_learn = data.to_learn(form, plan.method, beside[0])
     tables = [data.load(one, to_learn) for one in plan.train]
-    return tables, data.load(plan.dev, data.to_score(form)) if plan.dev else None
+    return tables, data.load(plan.dev, data.to_score(form, beside[1])) if plan.dev else None
 
 
 def rows_of(task: Task[Any], tables: Sequence[Table]) -> Sequence[Mapping[str, Any]]:

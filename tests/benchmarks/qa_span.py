@@ -21,9 +21,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nlptasks import form, rows
-from nlptasks.backbone import weights
+from nlptasks.backbone import weights, windows
 from nlptasks.backbone.text import Text
-from nlptasks.qa import windows
 from nlptasks.qa.examples import Encoder, Example, Limits
 from nlptasks.qa.row import Row, Settings
 from nlptasks.qa.scores import scored

@@ -14,6 +14,8 @@ Nlpk = Callable[..., Any]
 
 #: One good record of every task; a new task adds its own here.
 GOOD: dict[str, dict[str, Any]] = {
+    "ie": {"text": "我们去北京公园玩"},
+    "nl2sql": {"question": "翠湖花园的面积是多少", "table_id": "train-0"},
     "qa": {"question": "我们去公园吗", "passage": "今天天气很好，我们去公园玩吧。"},
     "similarity": {"a": "我想改手机号", "b": "怎么换绑手机"},
     "xiangqi": {"moves": "h2e2 h9g7"},
@@ -23,10 +25,17 @@ TASKS = nlptasks.names()
 
 @pytest.fixture(autouse=True)
 def _models(
-    qa_models: dict[str, Path], xiangqi_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ie_models: dict[str, Path],
+    nl2sql_model: Path,
+    qa_models: dict[str, Path],
+    xiangqi_models: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Choose models for the tasks that the package has none for."""
     monkeypatch.setenv("NLPK_HOME", str(tmp_path / "home"))
+    models.use("ie", ie_models["gplinker"])
+    models.use("nl2sql", nl2sql_model)
     models.use("qa", qa_models["seq2seq"])
     models.use("xiangqi", xiangqi_models["moves"])
 
@@ -122,7 +131,7 @@ def test_an_answer_is_never_written_as_a_reference(nlpk: Nlpk, task: str) -> Non
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_record_by_its_options_and_one_from_a_file_get_the_same_answer(nlpk: Nlpk, task: str, tmp_path: Path) -> None:
-    flags = [part for name, value in GOOD[task].items() for part in (f"--{name}", value)]
+    flags = [part for name, value in GOOD[task].items() for part in (f"--{name.replace('_', '-')}", value)]
     path = tmp_path / "one.jsonl"
     path.write_text(json.dumps(GOOD[task]), encoding="utf-8")
     assert nlpk("predict", task, *flags).lines == nlpk("predict", task, path).lines

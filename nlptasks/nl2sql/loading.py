@@ -1,0 +1,148 @@
+"""Models put together from a backbone, and loaded to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from nlptasks.backbone import hardware, weights
+from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.text import Text
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import ModelError
+from nlptasks.nl2sql import baseline, reading
+from nlptasks.nl2sql.baseline import Baseline
+from nlptasks.nl2sql.decoding import Hypothesis
+from nlptasks.nl2sql.encoding import Encoder, Example
+from nlptasks.nl2sql.library import Library
+from nlptasks.nl2sql.model import Slots
+from nlptasks.nl2sql.row import Options, Settings
+from nlptasks.training import models
+from nlptasks.training.checkpoint import Checkpoint
+
+#: Tokens of one pass.
+TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 8192}
+NO_MODEL = models.missing("nl2sql")
+#: Names of the weights that are not the encoder's begin so.
+FRONT = "nl2sql."
+
+
+class Reading(Protocol):
+    """What a model makes of one example."""
+
+    @property
+    def answerable(self) -> float:
+        """Give the chance that the table can answer."""
+        ...
+
+    @property
+    def hypotheses(self) -> Iterable[Hypothesis]:
+        """Give queries, the likeliest first."""
+        ...
+
+
+def read(model: Slots | Baseline, examples: Sequence[Example], encoder: Encoder) -> Sequence[Reading]:
+    """Let a model read the examples of one pass."""
+    if isinstance(model, Baseline):
+        return baseline.read(model, examples)
+    return reading.read(model, examples, encoder)
+
+
+def assembled(backbone: Backbone, method: str) -> Slots | Baseline:
+    """Put a method's heads on a backbone; those that the checkpoint has, else new ones.
+
+    Raises:
+        ModelError: the checkpoint's heads do not fit.
+    """
+    model = Slots(backbone.bert) if method == "slots" else Baseline(backbone.bert)
+    found = {name.removeprefix(FRONT): tensor for name, tensor in backbone.rest.items() if name.startswith(FRONT)}
+    if found:
+        try:
+            model.heads.load_state_dict(found)
+        except RuntimeError as error:
+            said = " ".join(str(error).split())
+            raise ModelError(
+                f"{backbone.name}: its heads are not those of {method} ({said[:200]}); train it anew"
+            ) from error
+    return model
+
+
+def rest(model: Slots | Baseline) -> dict[str, Tensor]:
+    """Name the weights beside the encoder's."""
+    return {FRONT + name: tensor.detach() for name, tensor in model.heads.state_dict().items()}
+
+
+def encoder_of(text: Text, method: str, settings: Mapping[str, Any]) -> Encoder:
+    """Make what encodes for a method; the baseline knows neither kinds nor cells."""
+    is_plain = method == "baseline"
+    return Encoder(
+        text,
+        limit=int(settings["limit"]),
+        question_limit=int(settings["question_limit"]),
+        types=bool(settings["types"]) and not is_plain,
+        matching=bool(settings["matching"]) and not is_plain,
+    )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model ready to answer, and what it is called."""
+
+    model: Slots | Baseline
+    encoder: Encoder
+    library: Library
+    options: Options
+    budget: Budget
+    name: str
+    method: str
+    folder: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash what decides the answers."""
+        return weights.fingerprint(self.folder)
+
+
+def load(
+    found: Checkpoint | None,
+    options: Options,
+    *,
+    backbone: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    tokens: int | None = None,
+) -> Loaded:
+    """Load what answers.
+
+    Args:
+        found: the trained model.
+        options: how to answer, and which tables.
+        backbone: refused, because a backbone alone has no heads.
+        device: see `hardware.device`.
+        dtype: see `hardware.dtype`.
+        tokens: of one pass; a good number for the device by default.
+
+    Raises:
+        ModelError: there is none, or it cannot be loaded.
+        InputError: a table cannot be read.
+    """
+    if found is None:
+        raise ModelError(NO_MODEL)
+    library = Library.asked(options)
+    loaded = weights.load(found.folder)
+    model = assembled(loaded, found.method)
+    place = hardware.device(device)
+    model.to(place, hardware.dtype(dtype, place)[0]).eval().requires_grad_(False)
+    model.bert.freeze()
+    for module in model.heads.values():
+        if isinstance(module, Linear):
+            module.freeze()
+    settings = {field: getattr(Settings, field) for field in ("limit", "question_limit", "types", "matching")}
+    encoder = encoder_of(loaded.text, found.method, settings | found.settings)
+    budget = Budget(tokens or TOKENS.get(place.type, 4096))
+    return Loaded(model, encoder, library, options, budget, str(found.folder), found.method, found.folder)

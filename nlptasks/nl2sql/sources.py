@@ -1,0 +1,214 @@
+"""Opening what the user calls a table: CSV, TSV, Excel, Parquet, SQLite and DuckDB files, told by name or content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nlptasks import files
+from nlptasks.errors import InputError, UsageError
+from nlptasks.files.lines import lines_of
+from nlptasks.files.tables import csv_rows
+from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql.columns import is_nothing, number_of
+from nlptasks.nl2sql.duck import DuckDB
+from nlptasks.nl2sql.stores import SQLiteFile, Store
+from nlptasks.nl2sql.tables import Table, of_rows, of_store
+
+EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
+#: First bytes of a SQLite file, and those of a DuckDB file with where they stand.
+SQLITE, DUCKDB, DUCKDB_AT = b"SQLite format 3\x00", b"DUCK", 8
+LOOKED_AT = 50  # rows by which a header is told
+
+
+def open_table(name: str, encoding: str | None = None) -> Table:
+    """Open a file as a table.
+
+    Args:
+        name: of the file; SQL names it in the same way, as DuckDB does.
+        encoding: of a CSV or TSV file; UTF-8 or GB18030 by default.
+
+    Raises:
+        InputError: it cannot be read, holds no table, or one that is too wide.
+    """
+    path = Path(name)
+    ending = path.suffix.lower()
+    if ending in (".parquet", ".pq"):
+        check_there(path)
+        connection = duck.open_parquet(path)
+        table = of_store(DuckDB(connection, "table", names_in(connection, "table")), path.stem)
+    elif ending in EXCEL:
+        check_there(path)
+        table = of_cells(name, excel_rows(path))
+    elif (kind := database_of(path)) is not None:
+        raise UsageError(f"--table {name}: a {kind} file, which holds several tables; --db {name} --table NAME")
+    else:
+        table = of_cells(name, text_rows(name, encoding))
+    table.name = name
+    return table
+
+
+def open_database(name: str, table: str | None) -> Table:
+    """Open a table of a SQLite or DuckDB file.
+
+    Args:
+        name: of the file.
+        table: in it; may be left out where there is one only.
+
+    Raises:
+        InputError: it cannot be read, or is neither.
+        UsageError: there is no such table, or several of which none is named.
+    """
+    return of_store(store_of(name, table), table or "")
+
+
+def store_of(name: str, table: str | None) -> Store:
+    """Open a table's store; the arguments are those of `open_database`."""
+    path = Path(name)
+    check_there(path)
+    kind = database_of(path)
+    if kind == "SQLite":
+        connection = stores.open_sqlite(path)
+        listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+        chosen = choose(name, [row[0] for row in listed], table)
+        columns = connection.execute("SELECT name FROM pragma_table_info(?)", (chosen,)).fetchall()
+        connection.close()
+        return SQLiteFile(path, chosen, [row[0] for row in columns])
+    if kind == "DuckDB":
+        connection = duck.open_duckdb(path)
+        found = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
+        chosen = choose(name, [row[0] for row in found], table)
+        return DuckDB(connection, chosen, names_in(connection, chosen))
+    raise InputError(f"{name}: neither a SQLite nor a DuckDB file; a table in a file of its own goes with --table")
+
+
+def choose(name: str, tables: Sequence[str], table: str | None) -> str:
+    """Choose a table of a database.
+
+    Raises:
+        UsageError: there is no such table, or several of which none is named.
+    """
+    if table is None and len(tables) == 1:
+        return tables[0]
+    if table in tables:
+        return str(table)
+    listed = ", ".join([*tables[:8], *["…"][: len(tables) > 8]]) or "none"
+    raise UsageError(
+        f"--db {name}: {'no table ' + repr(table) if table else 'several tables'}; --table NAME of {listed}"
+    )
+
+
+def names_in(connection: Any, table: str) -> list[str]:  # noqa: ANN401
+    """List the columns of a table in DuckDB."""
+    cursor = connection.execute(f"SELECT * FROM {stores.quoted(table)} LIMIT 0")
+    return [one[0] for one in cursor.description]
+
+
+def check_there(path: Path) -> None:
+    """Refuse a file that cannot be opened, in the words used for all files.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    files.open_bytes(path).close()
+
+
+def database_of(path: Path) -> str | None:
+    """Tell by its first bytes which database a file is; none where it is none."""
+    try:
+        with path.open("rb") as handle:
+            start = handle.read(16)
+    except OSError:
+        return None
+    if start.startswith(SQLITE):
+        return "SQLite"
+    return "DuckDB" if start[DUCKDB_AT : DUCKDB_AT + len(DUCKDB)] == DUCKDB else None
+
+
+def text_rows(name: str, encoding: str | None) -> list[list[str]]:
+    """Read the rows of CSV or TSV, compressed or not.
+
+    Raises:
+        InputError: it cannot be read, or a row has more or fewer cells than the first.
+    """
+    with files.open_bytes(name) as handle:
+        lines = list(lines_of(handle, name, encoding))
+    first = next((line[1] for line in lines if line[1].strip()), "")
+    tabs = "\t" in first and first.count("\t") >= first.count(",")
+    cells = (
+        ((number, text.split("\t"), problem) for number, text, problem in lines)
+        if tabs
+        else csv_rows(iter(lines), name)
+    )
+    rows: list[list[str]] = []
+    for number, row, problem in cells:
+        if problem:
+            raise InputError(f"{name}:{number}: {problem}")
+        if not any(one.strip() for one in row):
+            continue
+        if rows and len(row) != len(rows[0]):
+            raise InputError(f"{name}:{number}: found {len(row)} cells, expected {len(rows[0])} as in the first row")
+        rows.append(row)
+    return rows
+
+
+def excel_rows(path: Path) -> list[list[Any]]:
+    """Read the first sheet of a workbook; blank rows above and below the table are left out.
+
+    Raises:
+        InputError: it cannot be read, or what reads it is not installed.
+    """
+    try:
+        import python_calamine
+    except ImportError as error:
+        raise InputError(f"{path}: reading Excel needs python-calamine; pip install 'nlpk[excel]'") from error
+    try:
+        sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
+        rows = sheet.to_python()
+    except Exception as error:  # its own classes, and those of the formats below it
+        raise InputError(f"{path}: not an Excel file that can be read ({error})") from error
+    kept = [[plain(cell) for cell in row] for row in rows if any(cell not in ("", None) for cell in row)]
+    width = max(map(len, kept), default=0)
+    return [[*row, *[None] * (width - len(row))] for row in kept]
+
+
+def plain(cell: Any) -> Any:  # noqa: ANN401
+    """Turn a cell of a workbook into text, a number, or nothing."""
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    return (
+        cell if isinstance(cell, str | int | float) and cell != "" else (str(cell) if cell not in ("", None) else None)
+    )
+
+
+def of_cells(name: str, rows: Sequence[Sequence[Any]]) -> Table:
+    """Make a table of rows of which the first may be the header.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not rows:
+        raise InputError(f"{name}: empty; expected a header and rows below it")
+    if is_header(rows):
+        return of_rows(name, ["" if cell is None else str(cell) for cell in rows[0]], rows[1:])
+    return of_rows(name, [""] * len(rows[0]), rows)
+
+
+def is_header(rows: Sequence[Sequence[Any]]) -> bool:
+    """Tell a header from a row: it has no numbers, unless the column below it has none either."""
+    first, below = rows[0], rows[1 : LOOKED_AT + 1]
+    if not below:
+        return True
+    for number, cell in enumerate(first):
+        if number_of(cell) is None or is_nothing(cell):
+            continue
+        if all(is_nothing(row[number]) or number_of(row[number]) is not None for row in below):
+            return is_year(cell) and any(number_of(other) is None and not is_nothing(other) for other in first)
+    return True
+
+
+def is_year(cell: object) -> bool:
+    """Tell whether a number may be the name of a column of figures by years."""
+    found = number_of(cell)
+    return found is not None and 1900 <= found <= 2100 and float(found).is_integer()

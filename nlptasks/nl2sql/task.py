@@ -1,0 +1,250 @@
+"""NL2SQL as a task: what it learns from, its answers and its scores."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.text import Text
+from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.nl2sql import baseline
+from nlptasks.nl2sql import model as slots
+from nlptasks.nl2sql.answers import Answerer
+from nlptasks.nl2sql.encoding import Example
+from nlptasks.nl2sql.inputs import put_together
+from nlptasks.nl2sql.lessons import taught
+from nlptasks.nl2sql.library import Library
+from nlptasks.nl2sql.loading import NO_MODEL, TOKENS, Loaded, assembled, encoder_of, load, rest
+from nlptasks.nl2sql.query import Query
+from nlptasks.nl2sql.row import METHODS, Options, Row, Settings, Sweep, reference
+from nlptasks.nl2sql.scores import Judged, scored
+from nlptasks.task import Work
+from nlptasks.training import models
+
+__all__ = ["TOKENS", "Answerer", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+
+#: Stretches of a question that are no values, beside those that rules find.
+DISTRACTORS = 3
+
+logger = logging.getLogger(__name__)
+
+
+class Task:
+    """One method of NL2SQL with its settings."""
+
+    name = "nl2sql"
+    best = "logical_form"
+
+    def __init__(self, method: str, settings: Settings, text: Text) -> None:
+        """Keep the method, its settings and the tokenizer, and open the tables."""
+        self.method, self.settings, self.text = method, settings, text
+        self.encoder = encoder_of(text, method, asdict(settings))
+        self.library = Library.of(settings.tables, settings.dev_tables)
+        self.known: dict[str, tuple[Example, Query | None]] = {}
+
+    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
+        """Leave the rows as they are: queries have no scale."""
+        return rows
+
+    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """Draw the rows to train on, where fewer than all are asked for."""
+        most = self.settings.max_rows
+        if most is None or most >= len(rows):
+            return rows
+        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
+
+    def model(self, backbone: Backbone) -> slots.Slots | baseline.Baseline:
+        """Put the method's heads on a backbone.
+
+        Raises:
+            UsageError: more is to be read at once than the backbone can.
+        """
+        positions = backbone.bert.config.max_position_embeddings
+        if self.settings.limit > positions:
+            raise UsageError(f"--limit {self.settings.limit}: the backbone reads {positions} tokens; lower it")
+        return assembled(backbone, self.method)
+
+    def check(self, model: Any, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: ANN401 - of either method
+        """Refuse rows whose table is missing or whose query does not fit it.
+
+        Raises:
+            InputError: there is one.
+        """
+        for row in rows:
+            try:
+                table = self.library.table(row["table_id"], row["inline"])
+                reference(row["sql"], table.names)
+            except RecordError as error:
+                raise InputError(f"question {row['question'][:40]!r}: {error}") from error
+
+    def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
+        """Encode rows with what they teach, for one forward pass."""
+        lessons = [self.lesson(row) for row in rows]
+        examples, queries = [example for example, _ in lessons], [query for _, query in lessons]
+        teach = baseline.taught if self.method == "baseline" else taught
+        groups, inputs = put_together(examples, teach(examples, queries))
+        tokens = sum(example.size for example in examples)
+        return Work(groups, torch.zeros(0), cast("Tensor", inputs), tokens)  # inputs move as a tensor does
+
+    def lesson(self, row: Mapping[str, Any]) -> tuple[Example, Query | None]:
+        """Encode a row once, with the stretches that are values where they stand in the question."""
+        key = "\0".join(str(row[name]) for name in ("table_id", "inline", "question", "sql"))
+        if key not in self.known:
+            table = self.library.table(row["table_id"], row["inline"])
+            query = reference(row["sql"], table.names)
+            spans = spans_taught(row["question"], query)
+            example = self.encoder.read(row["question"], table, [*spans, *distractors(row["question"], spans)])
+            self.known[key] = example, query
+        return self.known[key]
+
+    def loss(self, model: Any, work: Work) -> Tensor:  # noqa: ANN401 - of either method
+        """Add the losses of all slots."""
+        inputs: Any = work.targets
+        module = baseline if self.method == "baseline" else slots
+        loss: Tensor = module.loss_of(model(work.groups, inputs), inputs)
+        return loss
+
+    def finish(self, model: Any, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:  # noqa: ANN401
+        """Tell what was longer than is read at once; the model stays as it is."""
+        counts = self.encoder.counts
+        logger.info("of %(questions)d questions read, %(cut)d were cut; they took %(blocks)d passes", counts)
+        return False
+
+    def score(self, model: Any, rows: Sequence[Row], budget: Budget) -> dict[str, float]:  # noqa: ANN401
+        """Answer rows and score the answers."""
+        loaded = Loaded(model, self.encoder, self.library, Options(), budget, self.name, self.method, Path())
+        return scores_of(loaded, rows)
+
+    def rest(self, model: Any) -> dict[str, Tensor]:  # noqa: ANN401
+        """Name the weights beside the encoder's."""
+        return rest(model)
+
+
+def spans_taught(question: str, query: Query | None) -> list[tuple[int, int]]:
+    """Find the values of a query that stand in its question as they are."""
+    values = [one.value.strip("%") for one in query.conditions] if query else []
+    places = [(question.find(value), value) for value in values if value]
+    return [(start, start + len(value)) for start, value in places if start >= 0]
+
+
+def distractors(question: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Draw stretches that are no values, always the same for a question: else all that is tagged would be one."""
+    drawn = random.Random(question)
+    made = []
+    for _ in range(DISTRACTORS):
+        start = drawn.randrange(len(question))
+        end = min(len(question), start + drawn.randint(1, 4))
+        if all(end <= first or last <= start for first, last in spans):
+            made.append((start, end))
+    return made
+
+
+def scores_of(loaded: Loaded, labelled: Sequence[Row]) -> dict[str, float]:
+    """Answer rows and score the answers.
+
+    Raises:
+        InputError: a reference does not fit its table.
+    """
+    answerer = Answerer(loaded)
+    answers = loaded.budget.run(unfailing(answerer.read(labelled)), answerer.size, answerer.answers)
+    return scored([judged(loaded, row, answer.query) for row, answer in zip(labelled, unfailing(answers), strict=True)])
+
+
+def unfailing(found: Sequence[Any]) -> list[Any]:
+    """Give what was found, where nothing failed.
+
+    Raises:
+        InputError: something did.
+    """
+    for one in found:
+        if isinstance(one, RecordError):
+            raise InputError(str(one)) from one
+    return list(found)
+
+
+def judged(loaded: Loaded, row: Row, answer: Query | None) -> Judged:
+    """Put an answer beside what is right.
+
+    Raises:
+        InputError: what is said to be right does not fit the table.
+    """
+    try:
+        table = loaded.library.table(row.table_id, row.inline)
+        return Judged(answer, reference(row.sql or "{}", table.names), table)
+    except RecordError as error:
+        raise InputError(f"question {row.question[:40]!r}: {error}") from error
+
+
+def worker(loaded: Loaded) -> Answerer:
+    """Make what answers the task's rows."""
+    return Answerer(loaded)
+
+
+def evaluations(
+    loaded: Loaded, labelled: Sequence[Row], sweep: Sweep
+) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+    """Score labelled rows.
+
+    Yields:
+        The setting and its scores.
+    """
+    yield {"rerank": loaded.options.rerank and loaded.options.execute}, scores_of(loaded, labelled)
+
+
+def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+    """Score the predictions of any system: SQL text, or TableQA's object in its place.
+
+    Raises:
+        InputError: not one prediction for each record, or one that has neither.
+    """
+    if len(predictions) != len(labelled):
+        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
+    library = Library.of(None)
+    found = []
+    for prediction, row in zip(predictions, labelled, strict=True):
+        table = library.table(row.table_id, row.inline)
+        found.append(Judged(predicted(prediction, table.names), reference(row.sql or "{}", table.names), table))
+    return scored(found)
+
+
+def predicted(prediction: Any, header: list[str]) -> Query | None:  # noqa: ANN401 - of any system
+    """Read a prediction; one that cannot be read is wrong, not an error.
+
+    Raises:
+        InputError: it says neither sql nor query.
+    """
+    if not isinstance(prediction, Mapping) or not {"sql", "query"} & prediction.keys():
+        raise InputError('a prediction without a query; expected lines with {"prediction": {"sql": "SELECT …"}}')
+    try:
+        if prediction.get("query"):
+            return reference(json.dumps(prediction["query"]), header)
+        return reference(prediction.get("sql") or "{}", header)
+    except RecordError:
+        return None
+
+
+def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Ask a small table with the model that answers by default; without one, tell what could be trained."""
+    found = models.find("nl2sql")
+    if found is None:
+        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+    rows = [["江苏", 8500, 10.7], ["浙江", 6500, 10.5], ["安徽", 6100, 14.0]]
+    header = ["省份", "人口(万人)", "面积(万平方公里)"]
+    own = json.dumps({"header": header, "types": ["text", "real", "real"], "rows": rows})
+    answerer = Answerer(load(found, Options()))
+    asked = [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
+    answers = answerer.answer(unfailing(answerer.read(asked)))
+    lines: list[tuple[str, ...]] = [
+        (row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, answers, strict=True)
+    ]
+    return "nl2sql: 省份, 人口(万人), 面积(万平方公里)", ("question", "sql", "rows"), lines

@@ -1,0 +1,140 @@
+"""Asking tables from the command line, as a user does."""
+
+import json
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Nlpk = Callable[..., Any]
+QUESTION = "翠湖花园的面积是多少"
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> Path:
+    path = tmp_path / "houses.csv"
+    path.write_text("小区,面积(㎡)\n翠湖花园,89.5\n金桂苑,112\n", encoding="utf-8")
+    return path
+
+
+def test_one_question_gives_one_line(nlpk: Nlpk, nl2sql_model: Path, houses: Path) -> None:
+    result = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--table", houses, "--question", QUESTION)
+    assert (result.status, result.err) == (0, "")
+    (line,) = result.lines
+    assert line["question"] == QUESTION
+    answer = line["prediction"]
+    expected = {"sql", "query", "score", "answerable", "conditions", "columns", "rows", "truncated"}
+    assert set(answer) - {"problem"} == expected
+    assert 0 <= answer["score"] <= 1
+
+
+def test_plain_lines_of_sql_can_be_piped_on(nlpk: Nlpk, nl2sql_model: Path, houses: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.txt"
+    questions.write_text(f"{QUESTION}\n有几个小区\n", encoding="utf-8")
+    flags = ("--model", nl2sql_model, "--table", houses, "--sql-only", "--no-execute")
+    result = nlpk("predict", "nl2sql", questions, *flags)
+    assert result.status == 0
+    lines = result.out.decode().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("-- ") or (line.startswith("SELECT ") and str(houses) in line) for line in lines)
+    named = nlpk("predict", "nl2sql", questions, *flags, "--from", "房源", "--dialect", "mysql").out.decode()
+    assert all(line.startswith("-- ") or "FROM `房源`" in line for line in named.splitlines())
+    refused = nlpk("predict", "nl2sql", questions, *flags, "--out", tmp_path / "x.sql", "--resume")
+    assert refused.status == 2
+
+
+def test_a_bad_record_gives_an_empty_line_of_sql(nlpk: Nlpk, nl2sql_model: Path, houses: Path) -> None:
+    given = json.dumps({"question": QUESTION}) + "\n{}\n"
+    flags = ("--model", nl2sql_model, "--table", houses, "--sql-only", "--format", "jsonl")
+    result = nlpk("predict", "nl2sql", *flags, stdin=given)
+    assert result.status == 1
+    assert [bool(line) for line in result.out.decode().split("\n")] == [True, False, False]
+
+
+def test_a_database_is_asked_by_its_table(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
+    db = tmp_path / "shop.db"
+    made = sqlite3.connect(db)
+    made.executescript("CREATE TABLE orders (\"客户\" TEXT); INSERT INTO orders VALUES ('甲')")
+    made.close()
+    flags = ("--model", nl2sql_model, "--db", db, "--table", "orders", "--question", "有几个客户")
+    result = nlpk("predict", "nl2sql", *flags)
+    assert (result.status, result.err) == (0, "")
+    answer = result.lines[0]["prediction"]
+    assert answer["sql"] == "" or 'FROM "orders"' in answer["sql"]
+    assert "no table 'x'" in nlpk("predict", "nl2sql", *flags[:5], "x", *flags[6:]).complaint
+
+
+def test_hostile_questions_headers_and_cells_change_nothing(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
+    evil = '"; DROP TABLE "table"; --'
+    path = tmp_path / "evil.csv"
+    path.write_text(f'"{evil.replace(chr(34), chr(34) * 2)}",b\n\'; ATTACH x; --,1\n', encoding="utf-8")
+    for question in (evil, "'; ATTACH 'x' AS y; --", "read_csv('/etc/passwd')", "PRAGMA x; load_extension('y')"):
+        result = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--table", path, "--question", question)
+        assert result.status == 0
+        assert "problem" not in result.lines[0]["prediction"]
+
+
+def test_no_model_and_no_table_are_told_in_one_line(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
+    result = nlpk("predict", "nl2sql", "--question", QUESTION)
+    assert result.status == 2
+    assert result.complaint.startswith("no model for nl2sql yet; make one: nlpk train nl2sql")
+    result = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--question", QUESTION)
+    assert (result.status, result.complaint) == (
+        2,
+        "options: no table to ask: name one with --table FILE, or give table_id and --tables FILE",
+    )
+    missing = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--table", tmp_path / "no.csv", "--question", "问")
+    assert "there is no such file" in missing.complaint
+
+
+def test_files_of_questions_are_scored_and_labels_that_do_not_fit_are_named(
+    nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path
+) -> None:
+    tables, questions = tmp_path / "tables.json", tmp_path / "dev.json"
+    own = {"header": ["小区", "面积"], "types": ["text", "real"], "rows": [["翠湖花园", 3]]}
+    tables.write_text(json.dumps({"id": "x", **own}) + "\n")
+    good = {"question": QUESTION, "table_id": "x", "sql": {"sel": [1], "agg": [0], "cond_conn_op": 0, "conds": []}}
+    bad = {**good, "sql": {**good["sql"], "sel": [5]}}  # type: ignore[dict-item]
+    questions.write_text(json.dumps(good) + "\n" + json.dumps(bad) + "\n")
+    flags = ("--model", nl2sql_model, "--tables", tables, "--json")
+    result = nlpk("eval", "nl2sql", questions, *flags)
+    assert result.status == 1
+    assert f"{questions}:2: field 'sql': column 5 of a table with 2 columns" in result.err
+    (line,) = result.lines
+    assert {"logical_form", "execution", "select", "values"} <= line["scores"].keys()
+    checked = nlpk("data", "check", "nl2sql", questions, "--tables", tables)
+    assert (checked.status, checked.lines[0]["records"], checked.lines[0]["bad"]) == (1, 1, 1)
+
+
+def test_only_tasks_with_tables_are_checked_with_them(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text("a\tb\n")
+    assert (
+        "records of similarity name no tables" in nlpk("data", "check", "similarity", path, "--tables", "x").complaint
+    )
+
+
+def test_predictions_of_another_system_are_scored(nlpk: Nlpk, tmp_path: Path) -> None:
+    questions, answers = tmp_path / "dev.jsonl", tmp_path / "answers.jsonl"
+    own = {"header": ["小区", "面积"], "types": ["text", "real"], "rows": [["翠湖花园", 3]]}
+    questions.write_text(json.dumps({"question": QUESTION, "sql": 'SELECT "面积" FROM t', **own}) + "\n")
+    answers.write_text(json.dumps({"prediction": {"sql": "SELECT `面积` FROM `x`"}}) + "\n")
+    scores = nlpk("eval", "nl2sql", questions, "--predictions", answers, "--json").lines[0]["scores"]
+    assert scores["logical_form"] == scores["execution"] == 1.0
+    answers.write_text(json.dumps({"prediction": {"text": "x"}}) + "\n")
+    assert "a prediction without a query" in nlpk("eval", "nl2sql", questions, "--predictions", answers).complaint
+
+
+def test_a_closed_pipe_ends_quietly(
+    spawn: Callable[..., subprocess.Popen[bytes]], nl2sql_model: Path, houses: Path
+) -> None:
+    process = spawn("predict", "nl2sql", "--model", nl2sql_model, "--table", houses, "--sql-only")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write((QUESTION + "\n").encode())
+    process.stdin.close()
+    assert process.stdout.readline()
+    assert process.wait(60) == 0

@@ -1,0 +1,74 @@
+"""What may be a value, and what it is in each column."""
+
+import pytest
+
+from nlptasks.nl2sql import candidates
+from nlptasks.nl2sql.candidates import Candidate, found, tagged, value
+from nlptasks.nl2sql.query import STAR
+from nlptasks.nl2sql.tables import Table, of_rows
+
+
+def at(question: str, text: str, table: Table) -> Candidate:
+    return next(one for one in found(question, table, matching=True) if one.text == text)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "column", "expected", "how"),
+    [
+        ("恒大集团的收入", "恒大集团", 0, "中国恒大集团有限公司", "part"),
+        ("蓝鲸软件有限公司的收入", "蓝鲸软件有限公司", 0, "蓝鲸软件有限公司", "cell"),
+        ("收入超过三百万元的", "三百万元", 2, "0.03", "unit"),
+        ("收入超过300亿的", "300亿", 2, "300", "unit"),
+        ("收入超过300的", "300", 2, "300", "number"),
+        ("负债率低于百分之十二的", "百分之十二", 4, "12", "unit"),
+        ("2019年3月5日成立的", "2019年3月5日", 3, "2019-03-05", "date"),
+        ("二〇二〇年十一月一日成立的", "二〇二〇年十一月一日", 3, "2020-11-01", "date"),
+        ("叫“小满”的公司", "小满", 0, "小满", "written"),
+    ],
+)
+def test_values_are_what_the_column_holds(
+    companies: Table, question: str, text: str, column: int, expected: str, how: str
+) -> None:
+    made = value(at(question, text, companies), column, companies)
+    assert made is not None
+    assert (made.text, made.how) == (expected, how)
+
+
+def test_text_is_no_number_and_a_weight_no_sum_of_money(companies: Table) -> None:
+    assert value(at("恒大集团的收入", "恒大集团", companies), 2, companies) is None
+    assert value(at("超过3公斤的", "3公斤", companies), 2, companies) is None
+
+
+def test_a_year_is_a_number_where_the_column_has_numbers() -> None:
+    table = of_rows("t", ["名", "年份"], [["甲", 2019], ["乙", 2020]])
+    made = value(at("2019年的是哪个", "2019年", table), 1, table)
+    assert made is not None
+    assert (made.text, made.how) == ("2019", "year")
+
+
+def test_the_number_of_rows_is_a_small_whole_number(companies: Table) -> None:
+    limit = value(at("最高的三家", "三", companies), STAR, companies)
+    assert limit is not None
+    assert limit.text == "3"
+    assert value(at("超过1.5的", "1.5", companies), STAR, companies) is None
+    assert value(at("恒大集团", "恒大集团", companies), STAR, companies) is None
+
+
+def test_without_matching_no_cell_is_looked_for(companies: Table) -> None:
+    assert found("恒大集团的收入", companies, matching=False) == []
+
+
+def test_parts_that_run_into_a_whole_cell_are_left_out(companies: Table) -> None:
+    texts = [one.text for one in found("蓝鲸软件有限公司与万科企业股份有限公司", companies, matching=True)]
+    assert texts == ["蓝鲸软件有限公司", "万科企业股份有限公司"]
+
+
+def test_what_the_model_tags_is_added_once(companies: Table) -> None:
+    known = found("恒大集团的 小满 和30", companies, matching=True)
+    added = tagged("恒大集团的 小满 和30", [(0, 4), (5, 9), (6, 8), (3, 3)], known, companies)
+    assert [(one.text, one.start, one.end, one.source) for one in added] == [("小满", 6, 8, "tag")]
+
+
+@pytest.mark.parametrize(("text", "shape"), [("2019-03-05", "9999-99-99"), ("2019年3月", "9999年9月")])
+def test_dates_have_shapes(text: str, shape: str) -> None:
+    assert candidates.shape_of(text) == shape

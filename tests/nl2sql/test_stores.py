@@ -1,0 +1,122 @@
+"""Running queries: read-only and bounded, even where what is run did not come from a tree."""
+
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from nlptasks.errors import InputError, RecordError
+from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql.duck import DuckDB
+from nlptasks.nl2sql.stores import Bounds, Rows, SQLiteFile, Store
+
+BOUNDS = Bounds(2.0, 3)
+EVIL = [
+    'DROP TABLE "table"',
+    'DELETE FROM "table"',
+    'INSERT INTO "table" VALUES (1, 2)',
+    "CREATE TABLE x (a)",
+    'UPDATE "table" SET a = 1',
+    'SELECT 1; DROP TABLE "table"',
+]
+EVIL_SQLITE = [
+    *EVIL,
+    "ATTACH DATABASE '/tmp/x.db' AS y",
+    "PRAGMA writable_schema = 1",
+    "SELECT load_extension('/tmp/x.so')",
+    "SELECT readfile('/etc/passwd')",
+    "SELECT randomblob(1000000000)",
+    "VACUUM INTO '/tmp/x.db'",
+]
+EVIL_DUCKDB = [
+    "ATTACH '/tmp/x.db' AS y",
+    "SELECT * FROM read_csv('/etc/passwd')",
+    "SELECT * FROM read_text('/etc/passwd')",
+    "SELECT * FROM '/etc/passwd'",
+    "COPY (SELECT 1) TO '/tmp/nl2sql-evil.csv'",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET enable_external_access = true",
+    "SET memory_limit = '100GB'",
+]
+
+
+@pytest.fixture(params=["rows", "sqlite", "duckdb", "parquet"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    rows = [[number, f"城市{number}"] for number in range(5)]
+    if request.param == "rows":
+        return Rows(["a", "b"], rows, ["real", "text"])
+    if request.param == "sqlite":
+        made = sqlite3.connect(tmp_path / "t.db")
+        made.execute('CREATE TABLE "table" (a, b)')
+        made.executemany('INSERT INTO "table" VALUES (?, ?)', rows)
+        made.commit()
+        made.close()
+        return SQLiteFile(tmp_path / "t.db", "table", ["a", "b"])
+    path = tmp_path / ("t.duckdb" if request.param == "duckdb" else "t.parquet")
+    made_duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
+    made_duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
+    if request.param == "parquet":
+        made_duck.execute(f"COPY \"table\" TO '{path}' (FORMAT parquet)")
+    made_duck.close()
+    opened = duck.open_duckdb(path) if request.param == "duckdb" else duck.open_parquet(path)
+    return DuckDB(opened, "table", ["a", "b"])
+
+
+def test_a_query_gives_names_rows_and_whether_there_are_more(store: Store) -> None:
+    found = store.run('SELECT "b" FROM "table" WHERE "a" >= 2 ORDER BY "a"', Bounds(2.0, 2))
+    assert (found.columns, found.rows, found.truncated) == (["b"], [["城市2"], ["城市3"]], True)
+    assert store.run('SELECT COUNT(*) FROM "table"', BOUNDS).rows == [[5]]
+    assert sorted(store.distinct(0, 9)) == [0, 1, 2, 3, 4]
+    assert len(store.distinct(1, 2)) == 2
+    assert store.extremes(0) == (0, 4)
+
+
+def test_nothing_but_reading_is_allowed(store: Store) -> None:
+    evil = EVIL_SQLITE if store.dialect == "sqlite" else EVIL_DUCKDB
+    for sql in evil:
+        with pytest.raises(RecordError, match="the database refuses the query"):
+            store.run(sql, BOUNDS)
+    assert store.run('SELECT COUNT(*) FROM "table"', BOUNDS).rows == [[5]]
+
+
+def test_a_huge_cross_join_runs_out_of_time(store: Store) -> None:
+    joins = ", ".join(f'"table" t{number}' for number in range(24))
+    with pytest.raises(RecordError, match=r"ran for more than 0\.3 s; allow more with --seconds"):
+        store.run(f"SELECT COUNT(*) FROM {joins} WHERE t0.a + t23.a > 3", Bounds(0.3, 3))
+
+
+def test_a_duckdb_file_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as made:
+        made.execute("CREATE TABLE t AS SELECT 1 AS a")
+    for sql in EVIL:
+        with pytest.raises(RecordError, match="refuses"):
+            DuckDB(duck.open_duckdb(path), "t", ["a"]).run(sql.replace('"table"', "t"), BOUNDS)
+
+
+def test_files_that_are_something_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_text("no")
+    with pytest.raises(InputError, match="DuckDB cannot read it"):
+        duck.open_parquet(path)
+    with pytest.raises(InputError, match="not a SQLite database that can be read"):
+        stores.open_sqlite(path)
+
+
+def test_duckdb_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
+    with pytest.raises(InputError, match="needs DuckDB; pip install duckdb"):
+        duck.open_parquet(tmp_path / "x.parquet")
+
+
+def test_cells_of_all_kinds_are_kept() -> None:
+    store = Rows(["a"], [[2**70], [True], [None], ["x"], [["list"]]], ["text"])
+    assert store.run('SELECT "a" FROM "table"', Bounds(1, 9)).rows == [
+        [str(2**70)],
+        ["true"],
+        [None],
+        ["x"],
+        ["['list']"],
+    ]
