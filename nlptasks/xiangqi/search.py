@@ -27,8 +27,8 @@ from nlptasks.xiangqi.vocabulary import FIRST_MOVE
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-#: Moves of each position that are followed, by the ply; all captures of a position come beside them on the first two.
-BREADTHS = (10, 6, 4, 3, 2, 2)
+#: Moves of each position that are followed, by the ply, at first all; on the first two plies captures come beside them.
+BREADTHS = (128, 6, 4, 3, 2, 2)
 CAPTURES = 2
 #: Plies of nothing but captures at the end of each line.
 EXCHANGES = 3
