@@ -93,7 +93,7 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     about |= {**given(form.Options, values), **asdict(reading)}
     with opened(writing, source, about, sink) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
-        parse = parser(form, fills, name, unused)
+        parse = parser(form, fills, name, unused, naming=getattr(loaded, "naming", None))
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
             counter.add(len(window))
@@ -184,7 +184,11 @@ def expected(found: Iterator[Record], lacking: str) -> Iterator[Record]:
 
 
 def parser(
-    form: ModuleType, fills: Mapping[str, Any], name: str | None, unused: set[str] | None = None
+    form: ModuleType,
+    fills: Mapping[str, Any],
+    name: str | None,
+    unused: set[str] | None = None,
+    naming: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
 ) -> Callable[[Record], Any]:
     """Make the function that turns a record into a row.
 
@@ -195,6 +199,7 @@ def parser(
         fills: fields for records that lack them.
         name: key of the answer, which a record must not have; none where there will be none and references count.
         unused: names of `fills`; those that a record has needed are taken out.
+        naming: puts records into the fields of a row, where a model has names of its own for them.
     """
     by_position = f"column_{len(form.COLUMNS_ASKED) + 1}"
     mentioned: list[str] = []
@@ -215,6 +220,8 @@ def parser(
         own |= (used := needed(form, fills, own))
         if unused:
             unused.difference_update(used)
+        if naming:
+            own = naming({"id": str(record.line), **own})
         try:
             return rows.parse(form.Row, own)
         except RecordError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -37,6 +37,20 @@ class Work:
         return replace(
             self, groups=[group.to(device) for group in self.groups], order=self.order.to(device), targets=targets
         )
+
+
+class Labelling(Protocol):
+    """What a task can do beside, whose labels come from its training rows: learn them before the model is made."""
+
+    def fit_labels(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Collect the labels; what comes back can be JSON, and stands as `labels` in the model's `nlpk.json`."""
+        ...
+
+
+def fit_labels(task: object, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Let a task learn its labels from training rows; none where it has no need to."""
+    fit: Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]] | None = getattr(task, "fit_labels", None)
+    return None if fit is None else fit(rows)
 
 
 class Task(Protocol[ModelT]):

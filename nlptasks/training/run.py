@@ -26,7 +26,7 @@ from nlptasks import files, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, UsageError
-from nlptasks.task import Task
+from nlptasks.task import Task, fit_labels
 from nlptasks.training import checkpoint, data
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
@@ -84,6 +84,7 @@ class Training:
             backbone.simplify_vocabulary()
         self.text = backbone.text
         self.task = module.Task(plan.method, self.settings, backbone.text)
+        self.labels = fit_labels(self.task, rows_of(self.task, self.tables))
         self.model = self.task.model(backbone).to(self.device)
         self.run = Run(self.task, self.model, rows_of(self.task, self.tables), self.settings, self.device)
         if self.run.steps and len(self.run.rows) < 2:
@@ -180,6 +181,7 @@ class Training:
             "settings": as_plain(self.settings),
             "training": training,
             "scores": self.scores,
+            **({} if self.labels is None else {"labels": self.labels}),
         }
 
     def save_best(self) -> None:
@@ -304,9 +306,9 @@ def source_of(found: Mapping[str, Any]) -> Source:
 
 def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
-    to_learn = data.to_learn(form, plan.method)
+    to_learn, to_score = (recipe(form, plan.method, plan.settings) for recipe in (data.to_learn, data.to_score))
     tables = [data.load(one, to_learn) for one in plan.train]
-    return tables, data.load(plan.dev, data.to_score(form)) if plan.dev else None
+    return tables, data.load(plan.dev, to_score) if plan.dev else None
 
 
 def rows_of(task: Task[Any], tables: Sequence[Table]) -> Sequence[Mapping[str, Any]]:
