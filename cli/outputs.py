@@ -124,6 +124,25 @@ class JsonLines:
         """Do nothing: every line is written."""
 
 
+class PlainLines:
+    """Lines of text: those that a task's `plain_lines` makes of an answer, and an empty one for a bad record."""
+
+    def __init__(self, handle: BinaryIO, resume: bool, *, lines: Callable[[Any], list[str]]) -> None:
+        """Begin; a partial file is not gone on with, since its records cannot be told apart."""
+        self.handle, self.lines = handle, lines
+        self.done = self.failed = 0
+
+    def write(self, window: Sequence[Pair]) -> None:
+        """Write some records and flush them."""
+        for _, answer in window:
+            for text in [""] if isinstance(answer, RecordError) else self.lines(answer):
+                self.handle.write(f"{' '.join(text.splitlines())}\n".encode(errors="surrogatepass"))
+        self.handle.flush()
+
+    def close(self) -> None:
+        """Do nothing: every line is written."""
+
+
 def json_lines(writing: Writing, key: str) -> Callable[[BinaryIO, bool], Sink]:
     """Write JSON lines, for commands that know no other output.
 

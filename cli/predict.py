@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +20,7 @@ from nlptasks.files import Record
 
 from . import console
 from .options import FILE, Machine, Model, Reading, Writing, built, choice, flag, given, parameter, refuse_key, signed
-from .outputs import json_lines, opened
+from .outputs import PlainLines, json_lines, opened
 from .streams import is_terminal, one, records, refuse_input, skip, value_of
 from .tasks import naming
 
@@ -81,7 +83,10 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     name, writing, reading = values["name"], built(Writing, values), built(Reading, values)
     refuse_key(name, [*rows.names(form.Row), *form.ALIASES])
     fills = filled(form, values)
-    sink = json_lines(writing, name)
+    options = built(form.Options, values)
+    is_plain = getattr(form, "is_plain", None)  # of tasks whose answers can be written as lines of text
+    plain = is_plain is not None and is_plain(options)
+    sink: Any = partial(PlainLines, lines=form.plain_lines) if plain else json_lines(writing, name)
     refuse_input(values["file"], out=writing.target)
     source, found = chosen(values["file"], fills, form, reading)
     unused = set(fills)
@@ -91,8 +96,10 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     loaded = load_model(task, form, values)
     about = {"task": task, "fields": fills, "as": name, "model": loaded.fingerprint}
     about |= {**given(form.Options, values), **asdict(reading)}
-    with opened(writing, source, about, sink) as output, console.counter("records") as counter:
+    with opened(writing, source, about, sink, resumable=not plain) as output, console.counter("records") as counter:
         worker = nlptasks.load(task).worker(loaded)
+        if getattr(options, "stream", False) and writing.target is None and sys.stdout.isatty():
+            worker.write = show  # on a terminal a task shows its texts by itself, as they grow
         parse = parser(form, fills, name, unused, naming=getattr(loaded, "naming", None))
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
@@ -104,6 +111,12 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         if report := getattr(worker, "report", None):
             report()
     output.end()
+
+
+def show(piece: str) -> None:
+    """Put a piece of text on the terminal, without waiting for the rest of its line."""
+    sys.stdout.write(piece)
+    sys.stdout.flush()
 
 
 def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of any task

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from nlptasks.backbone.text import Text
 from nlptasks.errors import RecordError
 from nlptasks.generation.model import Loaded
 from nlptasks.generation.row import Row
@@ -46,8 +48,10 @@ class Answerer:
         """Write with a model."""
         self.loaded, self.layout, self.options = loaded, loaded.layout, loaded.options
         self.draws = self.options.draws(loaded.method)
-        self.limit = self.layout.limit
+        self.limit = self.options.limit or self.layout.limit
         self.unfinished = 0
+        self.write: Callable[[str], None] | None = None
+        """Where texts are shown as they grow; they are then written one by one."""
 
     def read(self, rows: Sequence[Row]) -> list[Example | RecordError]:
         """Encode rows; one that asks for what the model cannot write gives its error instead."""
@@ -86,6 +90,8 @@ class Answerer:
     @torch.inference_mode()
     def answer(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """Write the texts of rows, all in one pass, or in several where one row has many texts."""
+        if self.draws and self.write:
+            return [{**self.prediction(example, self.shown(example)), "shown": True} for example in examples]
         if not self.draws:
             found = self.searched(examples)
         elif len(examples) > 1 or self.size(examples[0]) <= self.loaded.budget.tokens:
@@ -103,11 +109,32 @@ class Answerer:
         condition = self.loaded.condition(*self.loaded.labels.tensors(sets, vectors))
         return self.loaded.writer.begin([one.prompt for one in examples], condition)
 
-    def drawn(self, examples: Sequence[Example], first: int, count: int, watch: Any = None) -> list[list[Written]]:  # noqa: ANN401
+    def shown(self, example: Example) -> list[Written]:
+        """Draw the texts of a row one after another, and show each as it grows."""
+        found = []
+        for number in range(self.options.n):
+            growing = Growing(self.loaded.text, example, self.layout.end, self.write or print)
+            found += self.drawn([example], number, 1, growing)[0]
+            growing.write("\n")
+        return found
+
+    def drawn(
+        self, examples: Sequence[Example], first: int, count: int, watch: Growing | None = None
+    ) -> list[list[Written]]:
         """Draw texts of rows, from number `first` on."""
+        return sampling.sample(
+            self.begun(examples),
+            self.layout.end,
+            self.drawing(count),
+            [generator(one.key, first * self.limit) for one in examples],
+            watch,
+        )
+
+    def drawing(self, count: int) -> sampling.Drawing:
+        """Say how texts are drawn."""
         options = self.options
         is_plain = options.top_p is None and options.top_k is None
-        drawing = sampling.Drawing(
+        return sampling.Drawing(
             count=count,
             limit=self.limit,
             shortest=options.shortest,
@@ -116,8 +143,6 @@ class Answerer:
             temperature=options.temperature,
             no_repeat=options.no_repeat,
         )
-        generators = [generator(one.key, first * self.limit) for one in examples]
-        return sampling.sample(self.begun(examples), self.layout.end, drawing, generators)
 
     def searched(self, examples: Sequence[Example]) -> list[list[Written]]:
         """Search for likely texts of rows."""
@@ -133,8 +158,7 @@ class Answerer:
 
     def sample(self, example: Example, written: Written) -> dict[str, Any]:
         """Tell one text; the prompt stands before it as it came."""
-        decode = self.loaded.text.decode
-        text = example.row.prompt + decode([*example.beginning, *written.ids])[len(decode(example.beginning)) :]
+        text = example.row.prompt + behind(self.loaded.text, example, written.ids)
         given = example.row.source if self.layout.reads else example.row.prompt
         seen = self.loaded.seen
         memorised = seen.is_memorised(text, given or "") if seen else None
@@ -146,6 +170,29 @@ class Answerer:
             logger.info("texts that had no end after %d tokens, see --limit: %d", self.limit, self.unfinished)
         if cut := self.layout.counts["sources"]:
             logger.info("sources longer than %d tokens, of which only the start was read: %d", self.layout.source, cut)
+
+
+class Growing:
+    """Shows a text as it grows."""
+
+    def __init__(self, text: Text, example: Example, end: int, write: Callable[[str], None]) -> None:
+        """Begin with the prompt."""
+        self.text, self.example, self.end, self.write = text, example, end, write
+        self.ids: list[int] = []
+        self.told = 0
+        write(example.row.prompt)
+
+    def __call__(self, rows: Tensor, tokens: Tensor) -> None:
+        """Show what a token adds."""
+        self.ids += [token for token in tokens.tolist() if token != self.end]
+        said = behind(self.text, self.example, self.ids)
+        self.write(said[self.told :])
+        self.told = len(said)
+
+
+def behind(text: Text, example: Example, ids: Sequence[int]) -> str:
+    """Write tokens as the text that goes on behind a prompt."""
+    return text.decode([*example.beginning, *ids])[len(text.decode(example.beginning)) :]
 
 
 def key_of(seed: int, row: Row) -> bytes:

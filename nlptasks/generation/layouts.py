@@ -76,13 +76,17 @@ class Layout:
         ]
         self.counts = {"texts": 0, "cut": 0, "sources": 0, "tokens": 0, "unknown": 0}
 
-    def check(self, positions: int) -> None:
+    def check(self, positions: int, limit: int | None = None) -> None:
         """Refuse more than a model can read.
+
+        Args:
+            positions: of the model.
+            limit: tokens of a text at most, where it is another than in training.
 
         Raises:
             UsageError: source and text together are longer than its positions.
         """
-        total = self.limit + (self.source + AROUND if self.reads else 1)
+        total = (limit or self.limit) + (self.source + AROUND if self.reads else 1)
         if total > positions:
             lower = "--limit or --source-limit" if self.reads else "--limit"
             raise UsageError(f"texts need {total} positions, the model has {positions}; lower {lower}")

@@ -79,7 +79,7 @@ class Generator(nn.Module):
         if self.condition is None:
             return None
         found: Tensor = self.condition(labels, vectors)
-        return found
+        return found.to(self.bert.norm.weight.dtype)
 
     def states(self, work: Pass) -> Tensor:
         """Read a pass, and transform for the head what has a target: (M, H)."""
@@ -149,11 +149,9 @@ class Loaded:
         return weights.fingerprint(self.folder)
 
     def condition(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
-        """Give what the norms listen to, as the encoder's numbers: (B, C), or none."""
+        """Give what the norms listen to: (B, C), or none."""
         device = self.writer.device
-        there = [None if part is None else part.to(device) for part in (labels, vectors)]
-        heard = self.model.heard(*there)
-        return None if heard is None else heard.to(self.model.bert.norm.weight.dtype)
+        return self.model.heard(*(None if part is None else part.to(device) for part in (labels, vectors)))
 
 
 def load(
@@ -190,18 +188,18 @@ def load(
     labels = Labels.load(found.about.get("labels") if found else None)
     told = found.settings if found else {"limit": 128, "source_limit": 256, "condition_width": 1, "rank": 0}
     model = assembled(loaded, labels, told)
-    layout = Layout(method, loaded.text, limit=options.limit or told["limit"], source=told["source_limit"])
-    layout.check(loaded.bert.config.max_position_embeddings)
-    check_length(options.shortest, layout.limit)
+    layout = Layout(method, loaded.text, limit=told["limit"], source=told["source_limit"])
+    layout.check(loaded.bert.config.max_position_embeddings, options.limit)
+    check_length(options.shortest, options.limit or layout.limit)
     place = hardware.device(device)
     number_format = hardware.dtype(dtype, place)[0]
-    silence(model.head, loaded.text)
     model.to(place).eval().requires_grad_(False)
     model.bert.to(number_format).freeze()
     model.head.to(number_format).dense.freeze()
     writer = Writer.of(
         model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True
     )
+    silence(writer, loaded.text)
     kept = loaded.rest.get(SEEN)
     return Loaded(
         model,
@@ -219,8 +217,8 @@ def load(
     )
 
 
-def silence(head: TokenHead, text: Text) -> None:
-    """Let a head never name a token that is no text: padding, the unknown, the start, the mask."""
-    for name in ("pad", "unknown", "start", "mask"):
-        with torch.no_grad():
-            head.bias[text.special[name]] = -torch.inf
+def silence(writer: Writer, text: Text) -> None:
+    """Let a writer never write a token that is no text: padding, the unknown, the start, the mask."""
+    bias = writer.decoder.bias.detach().clone()  # the head keeps its own, which real texts are scored by
+    bias[[text.special[name] for name in ("pad", "unknown", "start", "mask")]] = -torch.inf
+    writer.decoder.bias = nn.Parameter(bias, requires_grad=False)

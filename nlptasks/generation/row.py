@@ -145,6 +145,11 @@ def naming(method: str, told: Mapping[str, Any] | None = None) -> Naming:
     return settings.naming(method, {**METHODS[method].defaults, **(told or {})})
 
 
+def naming_of_predictions(method: str | None) -> Naming:
+    """Say how records are read whose texts another system has written: their conditions do not count."""
+    return settings.naming(method or next(iter(METHODS)), {"conditions": ""})
+
+
 def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
     """Tell which methods a record can train.
 
@@ -183,9 +188,14 @@ def converted(fields: Mapping[str, Any], to: str) -> list[str]:
     return [json.dumps(known, ensure_ascii=False)]
 
 
-def plain(prediction: Mapping[str, Any]) -> list[str]:
-    """Give the texts of a prediction, a line each."""
-    return [sample["text"] for sample in prediction["samples"]]
+def is_plain(options: Options) -> bool:
+    """Tell whether the texts alone are to be written, a line each."""
+    return options.text_only or options.stream
+
+
+def plain_lines(prediction: Mapping[str, Any]) -> list[str]:
+    """Give the texts of a prediction that are not on the terminal already."""
+    return [] if prediction.get("shown") else [sample["text"] for sample in prediction["samples"]]
 
 
 def refuse_blank(name: str, value: str) -> None:

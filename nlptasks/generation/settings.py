@@ -50,6 +50,10 @@ class Options:
     """Never write a run of so many tokens twice; 0 for no bound."""
     seed: int = 1
     """What is drawn depends on this, the record and the number of the text alone."""
+    text_only: bool = False
+    """Print the texts alone, a line each."""
+    stream: bool = False
+    """On a terminal, show each text while it is written; elsewhere the same as --text-only."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
