@@ -131,8 +131,8 @@ COLUMNS = {"cln": ("text", "label"), "seq2seq": ("source", "text")}
 COLUMNS_ASKED = ("prompt",)
 #: Fields that only training and scoring need.
 REFERENCES = ("text",)
-SAMPLES = {"cln": "reviews.tsv", "seq2seq": "couplets.tsv"}
-SAMPLE_DEV = "reviews_dev.tsv"
+SAMPLES = dict.fromkeys(METHODS, "train.tsv")
+SAMPLE_DEV = "dev.tsv"
 ALIASES = names_of_fields.ALIASES
 #: Fields whose option may stand several times, and those that the texts then fill.
 SEVERAL = {"set": "sets"}
