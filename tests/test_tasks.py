@@ -20,6 +20,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import RecordError
 from nlptasks.inference.predictor import stream
+from nlptasks.task import fit_labels
 from nlptasks.training import checkpoint
 from nlptasks.training.data import Source, load, to_learn, to_score
 from nlptasks.training.run import Plan, Training
@@ -131,6 +132,7 @@ def learner(task: str, method: str, **flags: Any) -> Learner:  # noqa: ANN401
     torch.manual_seed(0)
     backbone = weights.load()
     made = nlptasks.load(task).Task(method, settings, backbone.text)
+    fit_labels(made, table)
     every = len(table) // EIGHT
     chosen = made.scaled(table.select(range(0, EIGHT * every, every)))
     return Learner(made, made.model(backbone), list(chosen), settings)
@@ -138,13 +140,18 @@ def learner(task: str, method: str, **flags: Any) -> Learner:  # noqa: ANN401
 
 @pytest.mark.parametrize(("task", "method"), LEARNING)
 def test_the_loss_is_a_number_and_every_weight_learns(task: str, method: str) -> None:
+    """Where weights are 0 at the start, those below them have no gradient before the first update."""
     made = learner(task, method)
     made.model.train()
-    loss = made.task.loss(made.model, made.task.batch(made.rows))
-    assert loss.shape == ()
-    assert torch.isfinite(loss)
-    loss.backward()
     learning = {name: p for name, p in made.model.named_parameters() if p.requires_grad}
+    update = torch.optim.SGD(learning.values(), lr=1e-2)
+    for _ in range(2):
+        update.zero_grad()
+        loss = made.task.loss(made.model, made.task.batch(made.rows))
+        assert loss.shape == ()
+        assert torch.isfinite(loss)
+        loss.backward()
+        update.step()
     assert learning
     assert not [
         name for name, p in learning.items() if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()

@@ -49,12 +49,14 @@ class Answerer:
         self.loaded, self.layout, self.options = loaded, loaded.layout, loaded.options
         self.draws = self.options.draws(loaded.method)
         self.limit = self.options.limit or self.layout.limit
-        self.unfinished = 0
+        self.ignored = 0
         self.write: Callable[[str], None] | None = None
         """Where texts are shown as they grow; they are then written one by one."""
 
     def read(self, rows: Sequence[Row]) -> list[Example | RecordError]:
         """Encode rows; one that asks for what the model cannot write gives its error instead."""
+        if not self.loaded.labels.known:
+            self.ignored += sum(row.label is not None for row in rows)
         beginnings = self.layout.tokens([row.prompt for row in rows])
         sources = self.layout.sources([row.source or "" for row in rows])
         return [self.example(*one) for one in zip(rows, beginnings, sources, strict=True)]
@@ -153,7 +155,6 @@ class Answerer:
 
     def prediction(self, example: Example, texts: Sequence[Written]) -> dict[str, Any]:
         """Tell the texts of a row."""
-        self.unfinished += sum(not text.finished for text in texts)
         return {"samples": [self.sample(example, text) for text in texts]}
 
     def sample(self, example: Example, written: Written) -> dict[str, Any]:
@@ -165,9 +166,9 @@ class Answerer:
         return {"text": text, "logprob": written.logprob, "memorised": memorised}
 
     def report(self) -> None:
-        """Tell how many texts were cut off, and how many sources."""
-        if self.unfinished:
-            logger.info("texts that had no end after %d tokens, see --limit: %d", self.limit, self.unfinished)
+        """Tell what was not used of what came."""
+        if self.ignored:
+            logger.info("labels not used, since the model has no conditions: %d", self.ignored)
         if cut := self.layout.counts["sources"]:
             logger.info("sources longer than %d tokens, of which only the start was read: %d", self.layout.source, cut)
 

@@ -61,7 +61,7 @@ class Naming:
         Raises:
             RecordError: a condition is missing, is no label, or is none of this model.
         """
-        known = {name: fields[name] for name in ("prompt", "id") if name in fields}
+        known = {name: fields[name] for name in ("prompt", "id", "label") if name in fields}
         for ours, chosen in (("source", self.source), ("text", self.text)):
             other = next((name for name, means in ALIASES.items() if means == chosen), chosen)
             found = next((name for name in (chosen, other) if name in fields), None)
@@ -85,13 +85,8 @@ class Naming:
         for name in given:
             if name not in self.conditions:
                 raise RecordError(f"no condition {name!r} in this model; {self.hint(name)}")
-        if (label := fields.get("label")) is not None and "label" not in self.conditions:
-            if len(self.conditions) == 1:
-                given.setdefault(self.conditions[0], label)
-            elif not self.conditions:
-                raise RecordError("a label for a model without conditions; leave it out, or choose another --model")
-            else:
-                raise RecordError(f"a label for one of several conditions; name it: --set {self.conditions[0]}={label}")
+        if len(self.conditions) == 1 and fields.get("label") is not None:
+            given.setdefault(self.conditions[0], fields["label"])
         return {**given, **{name: fields[name] for name in self.conditions if fields.get(name) not in (None, "")}}
 
     def label(self, name: str, given: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ Nlpk = Callable[..., Any]
 
 #: One good record of every task; a new task adds its own here.
 GOOD: dict[str, dict[str, Any]] = {
+    "generation": {"prompt": "今天", "label": "好"},
     "qa": {"question": "我们去公园吗", "passage": "今天天气很好，我们去公园玩吧。"},
     "similarity": {"a": "我想改手机号", "b": "怎么换绑手机"},
 }
@@ -21,10 +22,13 @@ TASKS = nlptasks.names()
 
 
 @pytest.fixture(autouse=True)
-def _models(qa_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _models(
+    qa_models: dict[str, Path], generation_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Choose models for the tasks that the package has none for."""
     monkeypatch.setenv("NLPK_HOME", str(tmp_path / "home"))
     models.use("qa", qa_models["seq2seq"])
+    models.use("generation", generation_models["cln"])
 
 
 def lines(task: str) -> list[bytes]:
