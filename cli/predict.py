@@ -224,17 +224,19 @@ def parser(
             console.note(f"{record.place}: {error}; not needed here, if the columns are others name them: --columns")
         return row
 
+    def fields_of(record: Record) -> dict[str, Any]:
+        own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
+        own |= (used := needed(form, fills, own))
+        if unused:
+            unused.difference_update(used)
+        return naming({"id": str(record.line), **own}) if naming else own
+
     def parse(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         if record.problem:
             raise RecordError(record.problem)
         if name in record.fields:
             raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
-        own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
-        own |= (used := needed(form, fills, own))
-        if unused:
-            unused.difference_update(used)
-        if naming:
-            own = naming({"id": str(record.line), **own})
+        own = fields_of(record)
         try:
             return rows.parse(form.Row, own)
         except RecordError as error:

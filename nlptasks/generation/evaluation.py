@@ -43,7 +43,7 @@ def perplexities(
         tensors = labels.tensors([row.sets or [] for row in chosen], [row.vector for row in chosen])
         work = layout.work(lessons, *tensors).to(device)
         lengths = [len(layout.row(lessons[place])[2]) for place in work.order.tolist()]
-        sums = [float(part.sum()) for part in model.losses(work).split(lengths)]
+        sums = [float(part.sum()) for part in torch.split(model.losses(work), lengths)]
         found = dict(zip(work.order.tolist(), zip(sums, lengths, strict=True), strict=True))
         return [found[place] for place in range(len(chosen))]
 
@@ -88,11 +88,11 @@ def written(answerer: Answerer, labelled: Sequence[Row], sweep: Sweep) -> Scores
 def wanted(labelled: Sequence[Row], count: int) -> list[Row]:
     """Ask for texts: so many to each combination of labels that there is, or to vectors of the rows one by one."""
     if any(row.vector is not None for row in labelled):
-        return [replace(row, prompt="", text=None, id=f"sample {number}") for number, row in enumerate(labelled[:count])]
+        return [
+            replace(row, prompt="", text=None, id=f"sample {number}") for number, row in enumerate(labelled[:count])
+        ]
     combinations = dict.fromkeys(tuple(row.sets or ()) for row in labelled)
-    return [
-        Row(sets=list(sets), id=f"sample {number}") for sets in sorted(combinations) for number in range(count)
-    ]
+    return [Row(sets=list(sets), id=f"sample {number}") for sets in sorted(combinations) for number in range(count)]
 
 
 def samples_of(answerer: Answerer, rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -21,8 +21,12 @@ class Judge:
 
     def accuracy_of(self, texts: Sequence[str], labels: Sequence[str]) -> float:
         """Give the share of texts in which the judge sees their label."""
-        found = self.classifier.predict(list(texts))
-        return sum(one == other for one, other in zip(found, labels, strict=True)) / len(labels)
+        return share(self.classifier.predict(list(texts)), labels)
+
+
+def share(found: Sequence[str], labels: Sequence[str]) -> float:
+    """Give the share of labels that were found."""
+    return sum(bool(one == other) for one, other in zip(found, labels, strict=True)) / len(labels)
 
 
 def taught(
@@ -53,8 +57,7 @@ def taught(
     if unseen is None:
         parts = KFold(PARTS, shuffle=True, random_state=0)
         found = cross_val_predict(classifier, list(texts), list(labels), cv=parts)
-        right = sum(one == other for one, other in zip(found, labels, strict=True)) / len(labels)
-        return Judge(classifier.fit(list(texts), list(labels)), right)
+        return Judge(classifier.fit(list(texts), list(labels)), share(found, labels))
     judge = Judge(classifier.fit(list(texts), list(labels)), 0.0)
     judge.accuracy = judge.accuracy_of(*unseen)
     return judge

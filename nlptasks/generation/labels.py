@@ -137,10 +137,8 @@ class Moments:
         if not self.count:
             self.sums, self.squares = torch.zeros_like(found), torch.zeros_like(found)
         if found.shape != self.sums.shape or not len(found):
-            raise InputError(
-                f"training row {self.count + 1}: a vector of {len(found)} numbers; expected {len(self.sums) or 'some'}, "
-                "all vectors of one size"
-            )
+            found_here = f"training row {self.count + 1}: a vector of {len(found)} numbers"
+            raise InputError(f"{found_here}; expected {len(self.sums) or 'some'}, the same in all rows")
         self.count += 1
         self.sums += found
         self.squares += found.square()
@@ -159,9 +157,8 @@ def refuse_texts(name: str, found: Counter[str], total: int) -> None:
         InputError: nearly every row has one of its own.
     """
     if len(found) > MOST and len(found) > total / 2:
-        raise InputError(
-            f"condition {name}: {len(found):,} different labels in {total:,} rows; name a field of labels in --conditions"
-        )
+        many = f"condition {name}: {len(found):,} different labels in {total:,} rows"
+        raise InputError(f"{many}; name a field of labels in --conditions")
 
 
 def tell_rare(name: str, found: Counter[str]) -> None:

@@ -52,9 +52,9 @@ class Pass:
 
     def to(self, device: torch.device) -> Pass:
         """Move the tensors to a device."""
-        moved = {name: getattr(self, name) for name in ("order", "targets", "labels", "vectors")}
-        tensors = {name: None if part is None else part.to(device) for name, part in moved.items()}
-        return replace(self, groups=[group.to(device) for group in self.groups], **tensors)
+        labels, vectors = (None if part is None else part.to(device) for part in (self.labels, self.vectors))
+        groups = [group.to(device) for group in self.groups]
+        return Pass(groups, self.order.to(device), self.targets.to(device), self.tokens, labels, vectors)
 
 
 class Layout:

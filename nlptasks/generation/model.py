@@ -1,4 +1,4 @@
-"""The model: an encoder whose norms listen to conditions, with the head that names tokens; made, and loaded to write."""
+"""The model: an encoder whose norms listen to conditions, and the head that names tokens; made, or loaded to write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.batch import Batch, Budget
+from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.text import Text
@@ -30,6 +30,8 @@ from nlptasks.writing.draft import Writer
 
 #: Tokens of one pass: texts are written for so many at once that a step keeps the processor busy.
 TOKENS = {"cpu": 16384, "cuda": 262144, "mps": 32768}
+#: Targets whose scores are in memory at once while texts are scored.
+ROWS = 1024
 #: Where a model keeps what is not the encoder's and not the head's.
 CONDITION, SEEN = "condition.", "memorised.filter"
 
@@ -101,12 +103,8 @@ class Generator(nn.Module):
     def losses(self, work: Pass) -> Tensor:
         """Compute the cross entropy of each target, (M,) float32."""
         states, embeddings, bias = self.states(work), self.bert.tokens.weight, self.head.bias
-        parts = zip(states.split(ROWS), work.targets[1].split(ROWS), strict=True)
+        parts = zip(torch.split(states, ROWS), torch.split(work.targets[1], ROWS), strict=True)
         return torch.cat([token_losses(part, embeddings, bias, wanted) for part, wanted in parts])
-
-
-#: Targets whose scores are in memory at once.
-ROWS = 1024
 
 
 def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:
@@ -182,7 +180,9 @@ def load(
         raise ModelError(NO_MODEL)
     loaded = weights.load(source)
     if TokenHead.load(loaded.bert, loaded.rest) is None:
-        raise ModelError(f"{source}: no head for masked words, which writing needs; train one with nlpk train generation")
+        raise ModelError(
+            f"{source}: no head for masked words, which writing needs; train one with nlpk train generation"
+        )
     method = found.method if found else "cln"
     named = naming(method, found.settings if found else {"conditions": ""})
     labels = Labels.load(found.about.get("labels") if found else None)
@@ -196,9 +196,7 @@ def load(
     model.to(place).eval().requires_grad_(False)
     model.bert.to(number_format).freeze()
     model.head.to(number_format).dense.freeze()
-    writer = Writer.of(
-        model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True
-    )
+    writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)
     silence(writer, loaded.text)
     kept = loaded.rest.get(SEEN)
     return Loaded(

@@ -1,4 +1,4 @@
-"""Which fields of a record are conditions, source and text, as the settings of a run say, and what labels are called."""
+"""Which fields of a record are conditions, source and text, as a run's settings say, and what labels are called."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Naming:
         """Say what conditions there are, the nearest name first."""
         if not self.conditions:
             return "it has none"
-        near = difflib.get_close_matches(name, self.conditions, 1)
+        near = difflib.get_close_matches(name, self.conditions, 1, 0.4)
         return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.conditions)}"
 
 

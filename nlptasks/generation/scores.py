@@ -85,7 +85,7 @@ def likeness(texts: Sequence[str], references: Sequence[str]) -> dict[str, float
     pairs = list(zip(texts, references, strict=True))
     scores = {"rouge_l": sum(rouge_l(*pair) for pair in pairs) / len(pairs)}
     try:
-        from sacrebleu import CHRF, BLEU
+        from sacrebleu import BLEU, CHRF
     except ImportError:
         logger.info("no bleu and no chrf: pip install 'nlpk[scores]'")
         return scores

@@ -1,6 +1,6 @@
 """Which runs of 20 characters the training texts hold: a Bloom filter, small enough to be a part of the model.
 
-A run that stands there is always found; one that does not is taken for one about six times in a million.
+A run that stands there is always found; one that does not is taken for one about once in three million.
 Source: Bloom 1970; two hashes for all: Kirsch and Mitzenmacher 2006.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 #: Characters of a run.
 RUN = 20
 #: Bits of the filter for each run, and how many of them a run sets.
-BITS, HASHES = 32, 8
+BITS, HASHES = 32, 16
 #: Characters that are hashed at once.
 BLOCK = 1 << 20
 FACTOR = np.uint64(0x9E3779B97F4A7C15)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nlptasks.backbone.batch import Budget
@@ -103,7 +100,9 @@ class Task:
         """Tell what was cut and what the vocabulary lacks; the model stays as it is."""
         counts = self.layout.counts
         if counts["texts"]:
-            logger.info("of %(texts)d texts seen, %(cut)d were cut; of %(tokens)d tokens, %(unknown)d were unknown", counts)
+            logger.info(
+                "of %(texts)d texts seen, %(cut)d were cut; of %(tokens)d tokens, %(unknown)d were unknown", counts
+            )
         return False
 
     def score(self, model: Generator, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
@@ -169,6 +168,14 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     answerer = Answerer(loaded)
     labels = loaded.labels.known
     most = max(map(len, labels.values()), default=1)
-    rows = [Row(sets=[f"{name}={known[place % len(known)]}" for name, known in labels.items()]) for place in range(most)]
-    told = zip(rows, answerer.answer([one for one in answerer.read(rows) if not isinstance(one, Exception)]), strict=True)
-    return "generation", ("conditions", "text"), [(", ".join(row.sets or []), one["samples"][0]["text"]) for row, one in told]
+    rows = [
+        Row(sets=[f"{name}={known[place % len(known)]}" for name, known in labels.items()]) for place in range(most)
+    ]
+    told = zip(
+        rows, answerer.answer([one for one in answerer.read(rows) if not isinstance(one, Exception)]), strict=True
+    )
+    return (
+        "generation",
+        ("conditions", "text"),
+        [(", ".join(row.sets or []), one["samples"][0]["text"]) for row, one in told],
+    )

@@ -114,7 +114,8 @@ def to_score(form: types.ModuleType, method: str | None = None, settings: Mappin
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
     names = tuple(naming.columns if naming else form.COLUMNS_ASKED)
-    return Recipe(f"score {naming or ''}", names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
+    purpose = f"score {naming or ''}"
+    return Recipe(purpose, names, form.Scored, unfold, tuple(form.ALIASES), getattr(form, "parts", None))
 
 
 def naming_of(form: types.ModuleType, method: str | None, settings: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
