@@ -15,7 +15,12 @@ from nlptasks.generation.row import Row
 
 Made = Callable[..., Answerer]
 CLOSE = 1e-4
-ROWS = [Row(sets=["label=好"]), Row(sets=["label=不好"], id="7"), Row("今天天气", sets=["label=好"]), Row("我", sets=["label=好"])]
+ROWS = [
+    Row(sets=["label=好"]),
+    Row(sets=["label=不好"], id="7"),
+    Row("今天天气", sets=["label=好"]),
+    Row("我", sets=["label=好"]),
+]
 
 
 def write(answerer: Answerer, rows: list[Row]) -> list[list[dict[str, Any]]]:
@@ -97,7 +102,9 @@ def test_a_search_gives_its_best_texts(answerer: Made) -> None:
     assert 1 <= len(found) <= 3
     best = write(answerer("seq2seq", beam=3), [Row(source="今天天气很好")])[0]
     assert same(best, found[:1])
-    assert same(write(answerer("seq2seq", beam=4), [Row(source="今天")])[0], write(answerer("seq2seq"), [Row(source="今天")])[0])
+    assert same(
+        write(answerer("seq2seq", beam=4), [Row(source="今天")])[0], write(answerer("seq2seq"), [Row(source="今天")])[0]
+    )
     assert len(write(answerer("seq2seq", n=2), [Row(source="今天")])[0]) == 2
     assert write(answerer("cln", beam=1), ROWS[:1])[0]
 
@@ -131,7 +138,9 @@ def test_texts_are_shown_as_they_grow(answerer: Made) -> None:
     texts = [sample["text"] for answer in shown for sample in answer["samples"]]
     assert "".join(pieces) == "".join(f"{text}\n" for text in texts)
     assert len(pieces) > 8
-    assert all(same(one["samples"], other) for one, other in zip(shown, write(answerer("cln", n=2), ROWS[2:]), strict=True))
+    assert all(
+        same(one["samples"], other) for one, other in zip(shown, write(answerer("cln", n=2), ROWS[2:]), strict=True)
+    )
 
 
 def test_vectors_are_conditions_too(answerer: Made) -> None:

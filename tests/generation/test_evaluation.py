@@ -29,7 +29,10 @@ def test_perplexity_is_told_for_all_and_by_label(answerer: Made) -> None:
     found = evaluation.perplexities(loaded.model, loaded.layout, loaded.labels, ROWS, Budget(4096))
     assert list(found) == ["all", "label=不好", "label=好"]
     assert all(math.log(one["perplexity"]) == pytest.approx(-one["logprob"]) for one in found.values())
-    counts = {"好": sum(len(row.text or "") + 1 for row in ROWS[::2]), "不好": sum(len(row.text or "") + 1 for row in ROWS[1::2])}
+    counts = {
+        "好": sum(len(row.text or "") + 1 for row in ROWS[::2]),
+        "不好": sum(len(row.text or "") + 1 for row in ROWS[1::2]),
+    }
     total = sum(found[f"label={label}"]["logprob"] * count for label, count in counts.items())
     assert found["all"]["logprob"] == pytest.approx(total / sum(counts.values()), rel=1e-5)
 
@@ -46,7 +49,9 @@ def test_perplexity_does_not_depend_on_the_pass(answerer: Made) -> None:
 def test_an_unknown_label_cannot_be_scored(answerer: Made) -> None:
     loaded = answerer("cln").loaded
     with pytest.raises(RecordError, match="unknown label 'x' of label"):
-        evaluation.perplexities(loaded.model, loaded.layout, loaded.labels, [Row(text="好", sets=["label=x"])], Budget(9))
+        evaluation.perplexities(
+            loaded.model, loaded.layout, loaded.labels, [Row(text="好", sets=["label=x"])], Budget(9)
+        )
 
 
 def of(answerer: Answerer, rows: list[Row], **sweep: Any) -> dict[str, dict[str, float]]:  # noqa: ANN401
@@ -67,7 +72,10 @@ def test_texts_are_written_and_judged(answerer: Made) -> None:
 
 
 def test_each_of_several_conditions_has_a_judge(answerer: Made) -> None:
-    rows = [Row(text=row.text, sets=["地=北京" if place % 3 else "地=上海", *(row.sets or [])]) for place, row in enumerate(ROWS)]
+    rows = [
+        Row(text=row.text, sets=["地=北京" if place % 3 else "地=上海", *(row.sets or [])])
+        for place, row in enumerate(ROWS)
+    ]
     scores = of(answerer("two"), rows, samples=2)["written"]
     assert {name for name in scores if "accuracy" in name} == {
         f"{kind}_accuracy_{name}" for kind in ("control", "judge") for name in ("地", "label")
@@ -76,7 +84,9 @@ def test_each_of_several_conditions_has_a_judge(answerer: Made) -> None:
 
 def test_a_judge_may_learn_from_another_file(answerer: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "real.tsv"
-    file.write_text("".join(f"{row.text}\t{(row.sets or [''])[0][6:]}\n" for row in ROWS) + "今天\t\n", encoding="utf-8")
+    file.write_text(
+        "".join(f"{row.text}\t{(row.sets or [''])[0][6:]}\n" for row in ROWS) + "今天\t\n", encoding="utf-8"
+    )
     with caplog.at_level("INFO", "nlptasks"):
         found = of(answerer("cln"), ROWS[:4], samples=2, judge=str(file))
     assert found["written"]["judge_accuracy"] == 1.0
