@@ -196,6 +196,21 @@ def expected(found: Iterator[Record], lacking: str) -> Iterator[Record]:
     yield from found
 
 
+def completed(
+    record: Record,
+    form: ModuleType,
+    fills: Mapping[str, Any],
+    unused: set[str] | None,
+    naming: Callable[[Mapping[str, Any]], dict[str, Any]] | None,
+) -> dict[str, Any]:
+    """Give a record's fields under their names here, those it lacks filled; the arguments are those of `parser`."""
+    own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
+    own |= (used := needed(form, fills, own))
+    if unused:
+        unused.difference_update(used)
+    return naming({"id": str(record.line), **own}) if naming else own
+
+
 def parser(
     form: ModuleType,
     fills: Mapping[str, Any],
@@ -224,19 +239,12 @@ def parser(
             console.note(f"{record.place}: {error}; not needed here, if the columns are others name them: --columns")
         return row
 
-    def fields_of(record: Record) -> dict[str, Any]:
-        own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
-        own |= (used := needed(form, fills, own))
-        if unused:
-            unused.difference_update(used)
-        return naming({"id": str(record.line), **own}) if naming else own
-
     def parse(record: Record) -> Any:  # noqa: ANN401 - the row of any task
         if record.problem:
             raise RecordError(record.problem)
         if name in record.fields:
             raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
-        own = fields_of(record)
+        own = completed(record, form, fills, unused, naming)
         try:
             return rows.parse(form.Row, own)
         except RecordError as error:

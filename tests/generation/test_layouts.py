@@ -34,7 +34,7 @@ def test_a_language_model_reads_on_from_the_start(lm: Layout) -> None:
     start, end = lm.start, lm.end
     lessons = lm.lessons(["我们", "今天天气很好我们去公园"], None)
     work = lm.work(lessons, torch.tensor([[5], [6]]), None)
-    assert [group.ids.tolist() for group in work.groups][0] == [[start, *lessons[0].text]]
+    assert work.groups[0].ids.tolist() == [[start, *lessons[0].text]]
     assert work.targets[1].tolist() == [*lessons[0].text, end, *lessons[1].text]
     assert work.targets[0].tolist() == list(range(3 + 8))
     assert work.labels is not None

@@ -10,7 +10,10 @@ import pytest
 from nlptasks.generation import seen
 from nlptasks.generation.seen import RUN, Seen, hashes
 
-LETTERS = "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
+LETTERS = (
+    "的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后"
+    "小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
+)
 
 
 def texts(count: int, seed: int) -> list[str]:
