@@ -93,7 +93,9 @@ class Answerer:
     def answer(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """Write the texts of rows, all in one pass, or in several where one row has many texts."""
         if self.draws and self.write:
-            return [{**self.prediction(example, self.shown(example)), "shown": True} for example in examples]
+            return [
+                {**self.prediction(example, self.shown(example, self.write)), "shown": True} for example in examples
+            ]
         if not self.draws:
             found = self.searched(examples)
         elif len(examples) > 1 or self.size(examples[0]) <= self.loaded.budget.tokens:
@@ -111,13 +113,13 @@ class Answerer:
         condition = self.loaded.condition(*self.loaded.labels.tensors(sets, vectors))
         return self.loaded.writer.begin([one.prompt for one in examples], condition)
 
-    def shown(self, example: Example) -> list[Written]:
+    def shown(self, example: Example, write: Callable[[str], None]) -> list[Written]:
         """Draw the texts of a row one after another, and show each as it grows."""
         found = []
         for number in range(self.options.n):
-            growing = Growing(self.loaded.text, example, self.layout.end, self.write or print)
+            growing = Growing(self.loaded.text, example, self.layout.end, write)
             found += self.drawn([example], number, 1, growing)[0]
-            growing.write("\n")
+            write("\n")
         return found
 
     def drawn(

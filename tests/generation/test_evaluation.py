@@ -124,6 +124,7 @@ def test_predictions_of_another_system_are_scored() -> None:
 def test_predictions_that_are_none_are_refused() -> None:
     with pytest.raises(InputError, match="1 predictions for 2 records"):
         score_predictions([{"samples": [{"text": "x"}]}], ROWS[:2])
-    for wrong in ({"samples": []}, {}, None, {"samples": [{}]}):
+    wrongs: list[Any] = [{"samples": []}, {}, None, {"samples": [{}]}]
+    for wrong in wrongs:
         with pytest.raises(InputError, match="a prediction without a text"):
             score_predictions([wrong], ROWS[:1])

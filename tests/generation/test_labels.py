@@ -14,7 +14,7 @@ from nlptasks.generation.labels import LEAST, Labels
 
 
 def rows(*labels: str, vectors: list[list[float]] | None = None) -> list[dict[str, Any]]:
-    found = vectors or [None] * len(labels)
+    found: list[list[float] | None] = [*vectors] if vectors else [None] * len(labels)
     return [{"sets": [f"类别={label}"], "vector": vector} for label, vector in zip(labels, found, strict=True)]
 
 

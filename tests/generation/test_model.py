@@ -44,7 +44,7 @@ def test_at_the_start_a_condition_changes_nothing(tiny_folder: Path, rank: int) 
         made = task(backbone, labels, conditions="地,label", rank=rank)
         model = made.model(backbone).eval()
         losses.append(model.losses(made.batch(ROWS)))
-    assert torch.allclose(*losses, atol=1e-5)
+    assert torch.allclose(losses[0], losses[1], atol=1e-5)
 
 
 def test_labels_and_vectors_are_put_side_by_side() -> None:
@@ -65,7 +65,8 @@ def test_conditions_count_once_learnt(answerer: Made) -> None:
         for sets in (["地=北京", "label=好"], ["地=上海", "label=好"])
     ]
     prompts = [[writer.text.special["start"]]]
-    assert not torch.allclose(*(writer.writer.begin(prompts, one).logits for one in found))
+    north, east = (writer.writer.begin(prompts, one).logits for one in found)
+    assert not torch.allclose(north, east)
 
 
 def test_training_goes_on_from_what_a_model_has_learnt(generation_models: dict[str, Path]) -> None:
