@@ -166,10 +166,11 @@ def given(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN4
 def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  # noqa: ANN401
     """Turn a field into an option; what is not given is none, so that files and methods can decide."""
     kind = field.type if type(None) in typing.get_args(field.type) else field.type | None
-    name = ("--" if len(field.name) > 1 else "-") + field.name.replace("_", "-")
+    name = "--" + field.name.replace("_", "-")
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
+        *([f"-{field.name}"] if len(field.name) == 1 else []),  # such as -n
         help=field.help + note + shown_default(field.default),
         metavar=metavar(field.name, field.type),
         show_default=False,
