@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -70,7 +71,7 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     results, failures = [], Failures()
     for file in values["files"]:
         before = failures.count
-        labelled = read_labelled(file, built(Reading, values), form, failures, values)
+        labelled = read_labelled(file, built(Reading, values), form, failures, values, score.naming)
         for settings, scores, method, model, seconds in score(labelled):
             made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
             made |= {"records": len(labelled), "failed": failures.count - before, "scores": defined(scores, file)}
@@ -91,12 +92,24 @@ def defined(scores: Mapping[str, float], file: str) -> dict[str, float | None]:
     return found
 
 
-def scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
+@dataclass(frozen=True)
+class Scorer:
+    """What scores labelled rows, and, where it has names of its own for their fields, what puts those in order."""
+
+    score: Callable[[Labelled], Scores]
+    naming: Any = None
+
+    def __call__(self, labelled: Labelled) -> Scores:
+        """Score rows."""
+        return self.score(labelled)
+
+
+def scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Scorer:
     """Choose what scores labelled rows: a model, or the predictions of another system."""
-    return predictions_scorer(task, values) if values["predictions"] else model_scorer(task, form, values)
+    return predictions_scorer(task, form, values) if values["predictions"] else model_scorer(task, form, values)
 
 
-def model_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
+def model_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Scorer:
     """Load the model, and give what scores it."""
     module, sweep = nlptasks.load(task), built(form.Sweep, values)
     loaded = load_model(task, form, values)
@@ -106,10 +119,10 @@ def model_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Call
         for settings, scores in module.evaluations(loaded, [row for _, row in labelled], sweep):
             yield settings, scores, loaded.method, loaded.name, time.monotonic() - started
 
-    return score
+    return Scorer(score, getattr(loaded, "naming", None))
 
 
-def predictions_scorer(task: str, values: Mapping[str, Any]) -> Callable[[Labelled], Scores]:
+def predictions_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Scorer:
     """Read the predictions, and give what scores them.
 
     Raises:
@@ -131,18 +144,26 @@ def predictions_scorer(task: str, values: Mapping[str, Any]) -> Callable[[Labell
             0.0,
         )
 
-    return score
+    naming = getattr(form, "naming_of_predictions", None)
+    return Scorer(score, naming(values["method"]) if naming else None)
 
 
 def read_labelled(
-    file: str, reading: Reading, form: ModuleType, failures: Failures, values: Mapping[str, Any]
+    file: str,
+    reading: Reading,
+    form: ModuleType,
+    failures: Failures,
+    values: Mapping[str, Any],
+    own: Any = None,  # noqa: ANN401 - of a task
 ) -> Labelled:
     """Read the rows of a file that have a reference and fit what they refer to; the others are counted and named.
+
+    `own` is as `Scorer.naming`.
 
     Raises:
         InputError: there is none.
     """
-    parse = parser(form, {}, None)
+    parse, names = parser(form, {}, None, naming=own), own.columns if own else form.COLUMNS_ASKED
     check = form.checking(values) if hasattr(form, "checking") else None
 
     def use(record: Record) -> Any:  # noqa: ANN401 - the row of any task
@@ -153,9 +174,9 @@ def read_labelled(
             check(record.fields)
         return row
 
-    labelled = list(each(read(file, reading, form.COLUMNS_ASKED, **naming(form)), use, failures))
+    labelled = list(each(read(file, reading, names, **naming(form)), use, failures))
     if not labelled:
-        raise InputError(f"{file}: no labelled record; expected the fields {', '.join(form.COLUMNS_ASKED)}")
+        raise InputError(f"{file}: no labelled record; expected the fields {', '.join(names)}")
     return labelled
 
 

@@ -125,18 +125,18 @@ class JsonLines:
 
 
 class PlainLines:
-    """Lines of text, one for each record: what a task's `plain_line` makes of its answer, empty for a bad record."""
+    """Lines of text: those that a task's `plain_lines` makes of an answer, and an empty one for a bad record."""
 
-    def __init__(self, handle: BinaryIO, resume: bool, *, line: Callable[[Any], str]) -> None:
-        """Begin; a partial file is not gone on with, since its bad records cannot be told."""
-        self.handle, self.line = handle, line
+    def __init__(self, handle: BinaryIO, resume: bool, *, lines: Callable[[Any], list[str]]) -> None:
+        """Begin; a partial file is not gone on with, since its records cannot be told apart."""
+        self.handle, self.lines = handle, lines
         self.done = self.failed = 0
 
     def write(self, window: Sequence[Pair]) -> None:
         """Write some records and flush them."""
         for _, answer in window:
-            text = "" if isinstance(answer, RecordError) else " ".join(self.line(answer).split("\n"))
-            self.handle.write(f"{text}\n".encode())
+            for text in [""] if isinstance(answer, RecordError) else self.lines(answer):
+                self.handle.write(f"{' '.join(text.splitlines())}\n".encode(errors="surrogatepass"))
         self.handle.flush()
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, replace
 from functools import partial
@@ -133,9 +134,10 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     name, writing, reading = values["name"], built(Writing, values), built(Reading, values)
     refuse_key(name, [*rows.names(form.Row), *form.ALIASES])
     fills = filled(form, values)
+    options = built(form.Options, values)
     is_plain = getattr(form, "is_plain", None)  # of tasks whose answers can be written as lines of text
-    plain = is_plain is not None and is_plain(built(form.Options, values))
-    sink: Any = partial(PlainLines, line=form.plain_line) if plain else json_lines(writing, name)
+    plain = is_plain is not None and is_plain(options)
+    sink: Any = partial(PlainLines, lines=form.plain_lines) if plain else json_lines(writing, name)
     refuse_input(values["file"], out=writing.target)
     source, found = chosen(values["file"], fills, form, reading)
     unused = set(fills)
@@ -150,7 +152,9 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         watch = getattr(worker, "watch", None)
         if watch and output.done:
             raise UsageError("--resume: a page shows all records of a run; leave out one of --resume and --html")
-        parse = parser(form, fills, name, unused)
+        if getattr(options, "stream", False) and writing.target is None and sys.stdout.isatty():
+            worker.write = show  # on a terminal a task shows its texts by itself, as they grow
+        parse = parser(form, fills, name, unused, naming=getattr(loaded, "naming", None))
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
             if watch:
@@ -163,6 +167,12 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         if report := getattr(worker, "report", None):
             report()
     output.end()
+
+
+def show(piece: str) -> None:
+    """Put a piece of text on the terminal, without waiting for the rest of its line."""
+    sys.stdout.write(piece)
+    sys.stdout.flush()
 
 
 def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of any task
@@ -244,8 +254,27 @@ def expected(found: Iterator[Record], lacking: str) -> Iterator[Record]:
     yield from found
 
 
+def completed(
+    record: Record,
+    form: ModuleType,
+    fills: Mapping[str, Any],
+    unused: set[str] | None,
+    naming: Callable[[Mapping[str, Any]], dict[str, Any]] | None,
+) -> dict[str, Any]:
+    """Give a record's fields under their names here, those it lacks filled; the arguments are those of `parser`."""
+    own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
+    own |= (used := needed(form, fills, own))
+    if unused:
+        unused.difference_update(used)
+    return naming({"id": str(record.line), **own}) if naming else own
+
+
 def parser(
-    form: ModuleType, fills: Mapping[str, Any], name: str | None, unused: set[str] | None = None
+    form: ModuleType,
+    fills: Mapping[str, Any],
+    name: str | None,
+    unused: set[str] | None = None,
+    naming: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
 ) -> Callable[[Record], Any]:
     """Make the function that turns a record into a row.
 
@@ -256,6 +285,7 @@ def parser(
         fills: fields for records that lack them.
         name: key of the answer, which a record must not have; none where there will be none and references count.
         unused: names of `fills`; those that a record has needed are taken out.
+        naming: puts records into the fields of a row, where a model has names of its own for them.
     """
     by_position = f"column_{len(form.COLUMNS_ASKED) + 1}"
     mentioned: list[str] = []
@@ -272,10 +302,7 @@ def parser(
             raise RecordError(record.problem)
         if name in record.fields:
             raise RecordError(f"the record already has a field {name!r}; choose another key with --as NAME")
-        own = {form.ALIASES.get(key, key): value for key, value in record.fields.items()}
-        own |= (used := needed(form, fills, own))
-        if unused:
-            unused.difference_update(used)
+        own = completed(record, form, fills, unused, naming)
         try:
             return rows.parse(form.Row, own)
         except RecordError as error:

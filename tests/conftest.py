@@ -94,6 +94,50 @@ def tiny_words() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
+def generation_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make models of generation on the tiny BERT: one label, two conditions, a vector, no condition, text to text."""
+    import torch
+
+    from nlptasks.backbone import weights
+    from nlptasks.backbone.heads import TokenHead
+    from nlptasks.generation.model import assembled
+    from nlptasks.generation.row import METHODS, Settings
+    from nlptasks.generation.task import Task
+    from nlptasks.training import checkpoint
+    from nlptasks.training.settings import as_plain, resolve
+
+    rows = {
+        "cln": ("cln", {}, {"sets": ["label=好", "label=不好"]}),
+        "two": ("cln", {"conditions": "地,label"}, {"sets": ["地=北京,label=好", "地=上海,label=不好"]}),
+        "vector": ("cln", {"conditions": "", "vector_field": "numbers"}, {"vector": [[0.0, 1.0], [1.0, 3.0]]}),
+        "plain": ("cln", {"conditions": ""}, {}),
+        "seq2seq": ("seq2seq", {}, {}),
+    }
+    folders = {}
+    for name, (method, flags, told) in rows.items():
+        backbone = weights.load(tiny_folder)
+        torch.manual_seed(3)
+        head = TokenHead(backbone.bert.config)
+        torch.nn.init.normal_(head.dense.weight, std=0.5)
+        backbone.rest |= head.named()
+        settings = resolve(Settings, METHODS[method].defaults, flags={"limit": 12, "source_limit": 20, **flags})
+        task = Task(method, settings, backbone.text)
+        sets, vectors = ([one.split(",") for one in told.get("sets", ["", ""]) if one], told.get("vector", []))
+        learnt = [
+            {"text": "今天天气很好，我们去公园玩吧。我们来北京和上海", "sets": some, "vector": vector}
+            for some, vector in zip(sets or [[], []], vectors or [None, None], strict=True)
+        ]
+        labels = task.fit_labels(learnt)
+        model = assembled(backbone, task.labels, as_plain(settings))
+        for parameter in (one for key, one in model.named_parameters() if "_shift" in key):
+            torch.nn.init.normal_(parameter, std=0.2)
+        about = {"nlpk": "0", "task": "generation", "method": method, "settings": as_plain(settings), "labels": labels}
+        folders[name] = tmp_path_factory.mktemp(name)
+        checkpoint.save(folders[name], model.bert, backbone.text, task.rest(model), about)
+    return folders
+
+
+@pytest.fixture(scope="session")
 def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Make a model for each method of QA on the tiny BERT, with a head sharp enough that no two tokens tie."""
     import torch

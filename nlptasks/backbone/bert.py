@@ -70,9 +70,16 @@ class Norm(nn.LayerNorm):
         super().__init__(width, eps)
         self.gain_shift: nn.Linear | None = None
         self.bias_shift: nn.Linear | None = None
+        self.listen(condition)
+
+    def listen(self, condition: int | None) -> None:
+        """Listen to a condition of another width, from zero on, or to none; weights of the same width stay."""
+        if (None if self.gain_shift is None else self.gain_shift.in_features) == condition:
+            return
+        self.gain_shift = self.bias_shift = None
         if condition is not None:
-            self.gain_shift = nn.Linear(condition, width, bias=False)
-            self.bias_shift = nn.Linear(condition, width, bias=False)
+            self.gain_shift = nn.Linear(condition, len(self.weight), bias=False)
+            self.bias_shift = nn.Linear(condition, len(self.weight), bias=False)
             nn.init.zeros_(self.gain_shift.weight)
             nn.init.zeros_(self.bias_shift.weight)
 
@@ -253,6 +260,12 @@ class Bert(nn.Module):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
         if isinstance(module, Linear):
             nn.init.zeros_(module.bias)
+
+    def listen(self, condition: int | None) -> None:
+        """Let every norm listen to a condition of a width, from zero on where it was another, or to none."""
+        for module in self.modules():
+            if isinstance(module, Norm):
+                module.listen(condition)
 
     def freeze(self) -> Bert:
         """Make ready for inference alone: evaluation mode, weights laid out for the processor."""

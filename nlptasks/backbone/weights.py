@@ -82,9 +82,14 @@ def load(source: str | Path | None = None) -> Backbone:
             f"{folder}: the tokenizer has {len(text)} tokens, the model {config.vocab_size}; fetch both again"
         )
     with torch.device("meta"):
-        bert = Bert(config)
+        bert = Bert(config, condition=condition_of(tensors))
     rest = fill(bert, tensors, folder)
     return Backbone(bert, text, rest, places.EMBEDDED if folder == DEFAULT else str(source))
+
+
+def condition_of(tensors: Mapping[str, Tensor]) -> int | None:
+    """Tell how wide the condition is that a checkpoint's norms listen to; none where they listen to nothing."""
+    return next((tensor.shape[1] for name, tensor in tensors.items() if name.endswith(".gain_shift.weight")), None)
 
 
 def locate(source: str | Path | None) -> Path:

@@ -259,9 +259,9 @@ def tableqa(row: Row, fields: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def plain_line(prediction: Mapping[str, Any]) -> str:
+def plain_lines(prediction: Mapping[str, Any]) -> list[str]:
     """Write a prediction as a line of SQL; a comment where the table cannot answer."""
-    return f"{prediction['sql']};" if prediction["sql"] else "-- the table cannot answer"
+    return [f"{prediction['sql']};" if prediction["sql"] else "-- the table cannot answer"]
 
 
 def is_plain(options: Options) -> bool:

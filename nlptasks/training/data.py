@@ -90,24 +90,30 @@ class Table:
         return {"name": Path(self.name).name, "rows": len(self.rows), "bad": self.bad, "sha256": self.sha256}
 
 
-def to_learn(form: types.ModuleType, method: str, beside: str | None = None) -> Recipe:
+def to_learn(
+    form: types.ModuleType, method: str, settings: Mapping[str, Any] | None = None, *, beside: str | None = None
+) -> Recipe:
     """Say how the training rows of a task's method are made.
 
     Args:
-        form: the task's `row.py`; its `checking`, where there is one, refuses records that do not fit `beside`.
+        form: the task's `row.py`; its `naming`, where it has one, puts records into the fields of a row, and its
+            `checking` refuses records that do not fit `beside`.
         method: of the task.
+        settings: of the run, which the naming may depend on; as by default where there are none.
         beside: a file that the records refer to, if there is one.
     """
+    naming = naming_of(form, method, settings)
     check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         if check:
             check(fields)
-        found: list[dict[str, Any]] = form.training_rows(method, fields)
+        found: list[dict[str, Any]] = form.training_rows(method, naming(fields) if naming else fields)
         return found
 
-    kind, names = form.METHODS[method].row, tuple(form.COLUMNS[method])
-    return Recipe(f"train {method}", names, kind, unfold, tuple(form.ALIASES), *of_files(form), beside)
+    kind, names = form.METHODS[method].row, tuple(naming.columns if naming else form.COLUMNS[method])
+    purpose = f"train {method} {naming or ''}"
+    return Recipe(purpose, names, kind, unfold, tuple(form.ALIASES), *of_files(form), beside)
 
 
 def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers | None]:
@@ -115,18 +121,31 @@ def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers 
     return getattr(form, "parts", None), getattr(form, "READERS", None)
 
 
-def to_score(form: types.ModuleType, beside: str | None = None) -> Recipe:
+def to_score(
+    form: types.ModuleType,
+    method: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    beside: str | None = None,
+) -> Recipe:
     """Say how the labelled rows are made that a task is scored on; the arguments are those of `to_learn`."""
+    naming = naming_of(form, method, settings)
     check = form.checking({"tables": beside}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         if check:
             check(fields)
-        known = {form.ALIASES.get(name, name): value for name, value in fields.items()}
+        known = naming(fields) if naming else {form.ALIASES.get(name, name): value for name, value in fields.items()}
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
-    names = tuple(form.COLUMNS_ASKED)
-    return Recipe("score", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), beside)
+    names = tuple(naming.columns if naming else form.COLUMNS_ASKED)
+    return Recipe(f"score {naming or ''}", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), beside)
+
+
+def naming_of(form: types.ModuleType, method: str | None, settings: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
+    """Give what puts records into the fields of a row, for a task whose settings name fields; else none."""
+    naming = getattr(form, "naming", None)
+    return naming(method or next(iter(form.METHODS)), settings) if naming else None
 
 
 def load(source: Source, recipe: Recipe) -> Table:

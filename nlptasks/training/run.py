@@ -309,9 +309,10 @@ def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
     name = getattr(form, "beside", None)  # not every task's records refer to another file
     beside = [name(plan.settings, dev=dev) if name else None for dev in (False, True)]
-    to_learn = data.to_learn(form, plan.method, beside[0])
+    to_learn = data.to_learn(form, plan.method, plan.settings, beside=beside[0])
+    to_score = data.to_score(form, plan.method, plan.settings, beside=beside[1])
     tables = [data.load(one, to_learn) for one in plan.train]
-    return tables, data.load(plan.dev, data.to_score(form, beside[1])) if plan.dev else None
+    return tables, data.load(plan.dev, to_score) if plan.dev else None
 
 
 def rows_of(task: Task[Any], tables: Sequence[Table]) -> Sequence[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +36,13 @@ class Drawing:
     """Never write a run of so many tokens twice; 0 for no bound."""
 
 
-def sample(draft: Draft, end: int, drawing: Drawing, generators: Sequence[torch.Generator]) -> list[list[Written]]:
+def sample(
+    draft: Draft,
+    end: int,
+    drawing: Drawing,
+    generators: Sequence[torch.Generator],
+    watch: Callable[[Tensor, Tensor], None] | None = None,
+) -> list[list[Written]]:
     """Draw texts.
 
     Args:
@@ -44,6 +50,7 @@ def sample(draft: Draft, end: int, drawing: Drawing, generators: Sequence[torch.
         end: the token that ends a text.
         drawing: how to draw.
         generators: of each prompt its own, on the CPU, so that no text depends on the other prompts.
+        watch: told of each step the numbers of the texts that are open, and the tokens drawn for them, (N,) int each.
 
     Returns:
         For each prompt its texts; `logprob` is that of the model without filters and temperature.
@@ -65,6 +72,8 @@ def sample(draft: Draft, end: int, drawing: Drawing, generators: Sequence[torch.
     for step in range(drawing.limit):
         tokens, gained = draw(draft.logits[:, 0], ids[rows, :step], draws[rows, step], drawing, end)
         ids[rows[is_open], step] = tokens[is_open]
+        if watch:
+            watch(rows[is_open], tokens[is_open])
         logprobs[rows[is_open]] += gained[is_open]
         lengths[rows[is_open & (tokens == end)]] = step
         is_open &= tokens != end

@@ -14,6 +14,7 @@ Nlpk = Callable[..., Any]
 
 #: One good record of every task; a new task adds its own here.
 GOOD: dict[str, dict[str, Any]] = {
+    "generation": {"prompt": "今天", "label": "好"},
     "ie": {"text": "我们去北京公园玩"},
     "nl2sql": {"question": "翠湖花园的面积是多少", "table_id": "train-0"},
     "qa": {"question": "我们去公园吗", "passage": "今天天气很好，我们去公园玩吧。"},
@@ -25,6 +26,7 @@ TASKS = nlptasks.names()
 
 @pytest.fixture(autouse=True)
 def _models(
+    generation_models: dict[str, Path],
     ie_models: dict[str, Path],
     nl2sql_model: Path,
     qa_models: dict[str, Path],
@@ -37,6 +39,7 @@ def _models(
     models.use("ie", ie_models["gplinker"])
     models.use("nl2sql", nl2sql_model)
     models.use("qa", qa_models["seq2seq"])
+    models.use("generation", generation_models["cln"])
     models.use("xiangqi", xiangqi_models["moves"])
 
 

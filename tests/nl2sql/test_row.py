@@ -57,7 +57,7 @@ def test_labels_that_do_not_fit_their_table_are_named_by_line(tmp_path: Path, ca
 
     tables, questions = files(tmp_path)
     with caplog.at_level("INFO"):
-        table = load(Source(str(questions)), to_learn(row, "slots", str(tables)))
+        table = load(Source(str(questions)), to_learn(row, "slots", beside=str(tables)))
     assert (len(table.rows), table.bad) == (1, 2)
     assert "train.json:2: field 'sql': column 7 of a table with 2 columns" in caplog.text
     assert f"train.json:3: no table 'y' in {tables}" in caplog.text
