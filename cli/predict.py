@@ -266,7 +266,7 @@ def completed(
     own |= (used := needed(form, fills, own))
     if unused:
         unused.difference_update(used)
-    return naming({"id": str(record.line), **own}) if naming else own
+    return naming({"id": str(record.line or 1), **own}) if naming else own
 
 
 def parser(

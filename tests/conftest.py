@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -106,7 +106,7 @@ def generation_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactor
     from nlptasks.training import checkpoint
     from nlptasks.training.settings import as_plain, resolve
 
-    rows = {
+    rows: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "cln": ("cln", {}, {"sets": ["label=好", "label=不好"]}),
         "two": ("cln", {"conditions": "地,label"}, {"sets": ["地=北京,label=好", "地=上海,label=不好"]}),
         "vector": ("cln", {"conditions": "", "vector_field": "numbers"}, {"vector": [[0.0, 1.0], [1.0, 3.0]]}),

@@ -258,7 +258,7 @@ class Bert(nn.Module):
         """Draw a module's weights as BERT does; a condition's weights stay 0, and those without memory as they are."""
         if isinstance(module, Linear | Table) and not module.weight.is_meta:
             nn.init.normal_(module.weight, std=self.config.initializer_range)
-        if isinstance(module, Linear):
+        if isinstance(module, Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
 
     def listen(self, condition: int | None) -> None:

@@ -83,7 +83,7 @@ class Baseline(nn.Module):
                 "operator": Linear(hidden, NO_OPERATOR + 1),
                 "letter": Linear(hidden, WIDTH),
                 "header": Linear(hidden, WIDTH),
-                "match": Linear(WIDTH, 1),
+                "match": Linear(WIDTH, 1, bias=False),  # the softmax over columns would take a bias out again
             }
         )
         for module in self.heads.values():
