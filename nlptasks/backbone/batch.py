@@ -27,12 +27,14 @@ class Batch:
         segments: (B, T) int, or none where all are 0.
         mask: (B, 1, T, S) additive float from `masks`, or none where all rows have one length and read both ways.
         positions: (B, T) int, or none where they count from 0.
+        beside: (B, T, K) int, tokens whose embeddings are added to that of each token, or none; padding adds nothing.
     """
 
     ids: Tensor
     segments: Tensor | None = None
     mask: Tensor | None = None
     positions: Tensor | None = None
+    beside: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Move every part to a device."""
@@ -40,7 +42,8 @@ class Batch:
         def moved(part: Tensor | None) -> Tensor | None:
             return None if part is None else part.to(device, non_blocking=True)
 
-        return Batch(self.ids.to(device, non_blocking=True), *map(moved, (self.segments, self.mask, self.positions)))
+        rest = map(moved, (self.segments, self.mask, self.positions, self.beside))
+        return Batch(self.ids.to(device, non_blocking=True), *rest)
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[Tensor, Tensor]:
@@ -55,17 +58,22 @@ def padded(rows: Sequence[Sequence[int]], pad: int = 0) -> tuple[Tensor, Tensor]
     return ids, torch.arange(length) < lengths.unsqueeze(1)
 
 
-def by_length(rows: Sequence[Sequence[int]]) -> tuple[list[Batch], list[int]]:
+def by_length(rows: Sequence[Sequence[int]], beside: Sequence[Tensor] | None = None) -> tuple[list[Batch], list[int]]:
     """Group rows of exactly one length, which need neither padding nor a mask.
+
+    Args:
+        rows: of tokens.
+        beside: for each row (T, K) int, what stands beside its tokens, or none.
 
     Returns:
         The groups, shortest first, and for each row of the groups laid end to end its place in `rows`.
     """
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-    groups = [
-        Batch(torch.tensor([rows[place] for place in places]))
-        for _, places in groupby(order, key=lambda place: len(rows[place]))
-    ]
+    groups = []
+    for _, same in groupby(order, key=lambda place: len(rows[place])):
+        places = list(same)
+        stacked = None if beside is None else torch.stack([beside[place] for place in places])
+        groups.append(Batch(torch.tensor([rows[place] for place in places]), beside=stacked))
     return groups, order
 
 

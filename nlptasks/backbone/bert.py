@@ -314,8 +314,7 @@ class Bert(nn.Module):
         """
         reading = Reading(groups, memory, condition, None if condition is None else rows_of_tokens(groups))
         places = torch.cat([positions_of(group, memory.length if memory else 0).reshape(-1) for group in groups])
-        ids = torch.cat([group.ids.reshape(-1) for group in groups])
-        x = self.tokens(ids) + self.positions(places) + self.segment_states(groups)
+        x = self.token_states(groups) + self.positions(places) + self.segment_states(groups)
         x = self.dropout(self.norm.normalize(x, reading.condition, reading.rows))
         yield x
         for layer in self.layers:
@@ -328,12 +327,31 @@ class Bert(nn.Module):
         layer: Layer = self.layers[-1]  # type: ignore[assignment]
         return layer.summed(below, Reading(groups))
 
+    def token_states(self, groups: Sequence[Batch]) -> Tensor:
+        """Look up the embeddings of tokens, (N, H), and add those of what stands beside them."""
+        states: Tensor = self.tokens(torch.cat([group.ids.reshape(-1) for group in groups]))
+        beside = [group.beside.flatten(0, 1) for group in groups if group.beside is not None]
+        if not beside:
+            return states
+        return states + summed(torch.cat(beside), self.tokens.weight, self.config.pad_token_id)
+
     def segment_states(self, groups: Sequence[Batch]) -> Tensor:
         """Look up the segments' embeddings: (N, H), or (H,) where every token is in segment 0."""
         if all(group.segments is None for group in groups):
             return self.segments.weight[0]
         segments = [torch.zeros_like(g.ids) if g.segments is None else g.segments for g in groups]
         return F.embedding(torch.cat([part.reshape(-1) for part in segments]), self.segments.weight)
+
+
+def summed(ids: Tensor, table: Tensor, pad: int) -> Tensor:
+    """Sum the rows of a table, (V, H), that ids name, (N, K) int, without those of padding: (N, H)."""
+    if not torch.is_grad_enabled():
+        return F.embedding_bag(ids, table, mode="sum", padding_idx=pad)
+    # A product, because its gradient is one, too: that of a sum of rows adds them one by one.
+    counts = table.new_zeros(len(ids), len(table))
+    counts.scatter_add_(1, ids, torch.ones_like(ids, dtype=table.dtype))
+    counts[:, pad] = 0
+    return counts @ table
 
 
 def positions_of(batch: Batch, start: int) -> Tensor:

@@ -59,6 +59,7 @@ class Writer:
         prompts: Sequence[Sequence[int]],
         condition: Tensor | None = None,
         begun: Sequence[int] | None = None,
+        beside: Sequence[Tensor] | None = None,
     ) -> Draft:
         """Read prompts, in one pass.
 
@@ -66,6 +67,7 @@ class Writer:
             prompts: the tokens of each, at least one.
             condition: (P, C), or none.
             begun: for each prompt, how many of its last tokens are written already: the beginning of a text; none.
+            beside: for each prompt (T, K) int, what stands beside its tokens, or none.
 
         Raises:
             ValueError: there is no prompt, or one without a token.
@@ -73,7 +75,7 @@ class Writer:
         if not prompts or not all(prompts):
             raise ValueError("a prompt needs at least one token, such as the start")
         device = self.device
-        groups, order = by_length(prompts)
+        groups, order = by_length(prompts, beside)
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
         ends = torch.tensor([len(group.ids) for group in groups]).cumsum(0).tolist()
         places = [order[end - len(group.ids) : end] for group, end in zip(groups, ends, strict=True)]
@@ -131,12 +133,13 @@ class Draft:
         return self.writer.bert.config.max_position_embeddings - int(self.lengths.max()) - self.steps
 
     @torch.inference_mode()
-    def write(self, tokens: Tensor, parents: Tensor | None = None) -> None:
+    def write(self, tokens: Tensor, parents: Tensor | None = None, beside: Tensor | None = None) -> None:
         """Write one token more on each branch.
 
         Args:
             tokens: (P, W) int.
             parents: (P, W) int, the branch that each goes on with; the one at its own place by default.
+            beside: (P, W, K) int, what stands beside the tokens, or none.
         """
         rows, width = tokens.shape
         own = torch.eye(width, dtype=torch.bool, device=tokens.device).expand(rows, -1, -1)
@@ -145,7 +148,7 @@ class Draft:
         self.seen = torch.cat([self.seen, own], 2)
         positions = (self.lengths + self.steps).unsqueeze(1).expand(rows, width)
         segments = torch.full_like(tokens, self.writer.segment) if self.writer.segment else None
-        batch = Batch(tokens, segments, self.mask(), positions)
+        batch = Batch(tokens, segments, self.mask(), positions, beside)
         hidden = self.writer.bert(batch, self.shelf, self.condition)
         self.shelf.advance(width)
         self.steps += 1

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch, padded
 from nlptasks.errors import RecordError
 from nlptasks.task import Work
-from nlptasks.xiangqi import vocabulary
-from nlptasks.xiangqi.games import STARTING, Game
+from nlptasks.xiangqi import sight
+from nlptasks.xiangqi.games import RESULTS, STARTING, Game
 from nlptasks.xiangqi.lessons import same_start
 from nlptasks.xiangqi.tables import ICCS
-from nlptasks.xiangqi.vocabulary import CHARACTERS, FIRST_CHARACTER, FIRST_MOVE, POSITIONS
+from nlptasks.xiangqi.vocabulary import CHARACTERS, FIRST_CHARACTER, FIRST_RESULT, POSITIONS
 
 #: Plies that are kept of a game too long to be read whole.
 KEPT = 256
+#: Games of about one length that are padded to the longest of them.
+TOGETHER = 4
 CHARACTERS_OF = [[FIRST_CHARACTER + CHARACTERS.index(letter) for letter in name] for name in ICCS]
 
 
@@ -34,6 +39,8 @@ class Laid:
     """Plies of the game before the first move that is laid out."""
     span: int = 1
     """Tokens of a move."""
+    beside: Tensor | None = None
+    """For `moves`, what stands beside each token, (T, K) int."""
 
 
 class Layout:
@@ -51,13 +58,13 @@ class Layout:
         Raises:
             RecordError: for `chars`, it starts from a position, or is too long.
         """
-        is_usual = same_start(game.start, STARTING)
         if self.method == "chars":
-            return characters(game, is_usual=is_usual)
-        cut = len(game.moves) - KEPT if len(game.moves) > KEPT else 0
-        start = game.positions[cut] if cut else game.start
-        before = vocabulary.opening(start, result, is_usual=is_usual and not cut)
-        return Laid([*before, *(FIRST_MOVE + move for move in game.moves[cut:])], len(before) - 1, cut)
+            return characters(game)
+        cut = max(0, len(game.moves) - KEPT)
+        boards, red = game.boards[0][cut:], game.boards[1][cut:]
+        moves = sight.move_tokens(np.array(game.moves[cut:], dtype=np.int64), red[:-1])
+        ids = [FIRST_RESULT + RESULTS.index(result), *moves.tolist()]
+        return Laid(ids, 0, cut, beside=torch.from_numpy(sight.beside(boards, red)))
 
     def work(self, lessons: Sequence[tuple[Game, str]], length: int) -> Work:
         """Lay lessons out for one forward pass.
@@ -69,20 +76,31 @@ class Layout:
         Returns:
             The targets are (2, M): places in the groups end to end, and tokens.
         """
-        rows = []
-        for game, result in lessons:
-            one = self.laid(shortened(game, length // self.span), result)
-            rows.append((one.ids[: one.first + 1 + length], one.first))
-        ids, _ = padded([row[:-1] for row, _ in rows])
-        width = ids.shape[1]
-        mask = masks.left_to_right(torch.ones(1, width, dtype=torch.bool))  # padding comes last, and nothing sees it
+        laid = [self.laid(shortened(game, length // self.span), result) for game, result in lessons]
+        order = sorted(range(len(laid)), key=lambda number: len(laid[number].ids))
+        groups: list[Batch] = []
         places: list[int] = []
         targets: list[int] = []
-        for number, (row, first) in enumerate(rows):
-            places += range(number * width + first, number * width + len(row) - 1)
-            targets += row[first + 1 :]
-        order = torch.arange(len(rows))
-        return Work([Batch(ids, mask=mask)], order, torch.tensor([places, targets]), ids.numel())
+        before = 0
+        for first in range(0, len(order), TOGETHER):
+            some = [laid[number] for number in order[first : first + TOGETHER]]
+            groups.append(group := grouped(some))
+            width = group.ids.shape[1]
+            for row, one in enumerate(some):
+                start = before + row * width
+                places += range(start + one.first, start + len(one.ids) - 1)
+                targets += one.ids[one.first + 1 :]
+            before += group.ids.numel()
+        return Work(groups, torch.tensor(order), torch.tensor([places, targets]), before)
+
+
+def grouped(laid: Sequence[Laid]) -> Batch:
+    """Put games together, padded to the longest, the last token of each left out, since nothing is learnt behind it."""
+    ids, _ = padded([one.ids[:-1] for one in laid])
+    width = ids.shape[1]
+    mask = masks.left_to_right(torch.ones(1, width, dtype=torch.bool))  # padding comes last, and nothing sees it
+    parts = [F.pad(one.beside[:-1], (0, 0, 0, width + 1 - len(one.ids))) for one in laid if one.beside is not None]
+    return Batch(ids, mask=mask, beside=torch.stack(parts) if parts else None)
 
 
 def shortened(game: Game, plies: int) -> Game:
@@ -90,13 +108,13 @@ def shortened(game: Game, plies: int) -> Game:
     return Game(game.start, game.moves[: max(1, plies)])
 
 
-def characters(game: Game, *, is_usual: bool) -> Laid:
+def characters(game: Game) -> Laid:
     """Lay a game out as four characters a move behind the padding token, as the article does.
 
     Raises:
         RecordError: it starts from a position, or is too long.
     """
-    if not is_usual:
+    if not same_start(game.start, STARTING):
         raise RecordError("a model of method chars knows games from the usual start only; use one of method moves")
     most = POSITIONS // 4 - 1
     if len(game.moves) > most:

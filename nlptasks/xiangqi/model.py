@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone import hardware, weights
@@ -19,7 +21,7 @@ from nlptasks.errors import ModelError
 from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
-from nlptasks.xiangqi import vocabulary
+from nlptasks.xiangqi import sight, vocabulary
 from nlptasks.xiangqi.settings import Options, check_goal
 
 #: Tokens of one pass.
@@ -35,16 +37,43 @@ class Player(nn.Module):
         super().__init__()
         self.bert, self.head = bert, head
 
-    def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
-        """Compute the mean cross entropy, a scalar, of tokens behind their places, (2, M) int."""
+    def forward(self, groups: Sequence[Batch], targets: Tensor, legality: float = 1.0) -> Tensor:
+        """Compute a loss, a scalar, of tokens behind their places.
+
+        Args:
+            groups: games.
+            targets: (2, M) int, places in the groups end to end, and tokens.
+            legality: where the legal moves are seen, the weight of their share in the probability.
+        """
         places, tokens = targets
         last = deque(self.bert.states(groups), maxlen=1).pop()
         states, embeddings, bias = self.head(last[places]), self.bert.tokens.weight, self.head.bias
+        seen = [group.beside.flatten(0, 1) for group in groups if group.beside is not None]
+        if seen:
+            scores = F.linear(states, embeddings, bias).float()
+            return choice_losses(scores, torch.cat(seen)[places][:, sight.LEGAL], tokens, legality).mean()
         if states.device.type != "cpu":
             return token_losses(states, embeddings, bias, tokens).mean()
         shares = torch.full(tokens.shape, 1 / len(tokens))
         loss: Tensor = WeightedLoss.apply(states, embeddings, bias, tokens, shares)[0]  # type: ignore[no-untyped-call]
         return loss
+
+
+def choice_losses(scores: Tensor, legal: Tensor, tokens: Tensor, legality: float) -> Tensor:
+    """Split the cross entropy of moves into choosing among the legal ones and keeping to those, and weigh the latter.
+
+    Args:
+        scores: (M, V).
+        legal: (M, L) int, the legal moves' tokens, filled up with 0.
+        tokens: (M,) int, the moves that were made.
+        legality: the weight; 1 gives the cross entropy.
+
+    Returns:
+        (M,).
+    """
+    among = scores.gather(1, legal).masked_fill(legal == 0, -math.inf).logsumexp(1)
+    choosing = among - scores.gather(1, tokens.unsqueeze(1)).squeeze(1)
+    return choosing + legality * (scores.logsumexp(1) - among)
 
 
 def assembled(backbone: Backbone) -> Player:

@@ -16,11 +16,10 @@ from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch, by_length
 from nlptasks.backbone.bert import Memory
 from nlptasks.writing.draft import Writer
-from nlptasks.xiangqi import rules
+from nlptasks.xiangqi import rules, sight
 from nlptasks.xiangqi.games import Game
 from nlptasks.xiangqi.layouts import CHARACTERS_OF, Laid, Layout
-from nlptasks.xiangqi.rules import Found
-from nlptasks.xiangqi.vocabulary import FIRST_MOVE
+from nlptasks.xiangqi.rules import Found, Turns
 
 Floats = NDArray[np.float64]
 #: Positions of a game whose moves `chars` spells out at once.
@@ -86,25 +85,27 @@ def opinions(writer: Writer, layout: Layout, asked: Sequence[Asked]) -> list[lis
     """
     boards, red = (np.concatenate([one.game.boards[part][list(one.plies)] for one in asked]) for part in (0, 1))
     found = rules.legal_moves(boards, red)
-    said = named(writer, asked, found) if layout.method == "moves" else spelled(writer, asked, found)
+    said = named(writer, asked, found, red) if layout.method == "moves" else spelled(writer, asked, found)
     ends = np.searchsorted(found.boards, np.arange(len(boards) + 1))
     each = [Opinion(found.moves[first:last], said[first:last]) for first, last in pairwise(ends.tolist())]
     rest = iter(each)
     return [[next(rest) for _ in one.plies] for one in asked]
 
 
-def named(writer: Writer, asked: Sequence[Asked], found: Found) -> Floats:
+def named(writer: Writer, asked: Sequence[Asked], found: Found, red: Turns) -> Floats:
     """Score moves that are tokens: (M,) logarithms."""
-    groups, order = by_length([one.laid.ids for one in asked])
+    groups, order = by_length(
+        [one.laid.ids for one in asked], [one.laid.beside for one in asked if one.laid.beside is not None]
+    )
     states = writer.bert.read([writer.masked(group).to(writer.device) for group in groups])
     rows = iter([row for state in states for row in state])
     by_game = dict(zip(order, rows, strict=True))
     chosen = torch.cat([by_game[number][one.places] for number, one in enumerate(asked)])
     logits = writer.logits(chosen)
-    moves = torch.from_numpy(FIRST_MOVE + found.moves).to(logits.device)
-    picked = logits[torch.from_numpy(found.boards).to(logits.device), moves]
-    total = logits.logsumexp(1)[torch.from_numpy(found.boards).to(logits.device)]
-    return np.asarray((picked - total).double().cpu().numpy())
+    boards = torch.from_numpy(found.boards).to(logits.device)
+    moves = torch.from_numpy(sight.move_tokens(found.moves, red[found.boards])).to(logits.device)
+    picked = logits[boards, moves] - logits.logsumexp(1)[boards]
+    return np.asarray(picked.double().cpu().numpy())
 
 
 def spelled(writer: Writer, asked: Sequence[Asked], found: Found) -> Floats:

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from nlptasks.errors import UsageError
 from nlptasks.writing.draft import Draft
-from nlptasks.xiangqi import rules
+from nlptasks.xiangqi import rules, sight
 from nlptasks.xiangqi.board import ADVISOR, CANNON, ELEPHANT, FILES, HORSE, PAWN, RANKS, ROOK, SQUARES
 from nlptasks.xiangqi.games import Game
 from nlptasks.xiangqi.layouts import Layout
 from nlptasks.xiangqi.model import Loaded
 from nlptasks.xiangqi.rules import Boards, Found, Turns
 from nlptasks.xiangqi.tables import SOURCES, TARGETS
-from nlptasks.xiangqi.vocabulary import FIRST_MOVE
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -69,21 +68,23 @@ def values(loaded: Loaded, game: Game, plies: int) -> dict[int, float]:
     """
     if loaded.method != "moves":
         raise UsageError(f"--search {plies}: needs a model of method moves; leave it out")
-    draft = loaded.player.begin([Layout(loaded.method).laid(game).ids])
+    laid = Layout(loaded.method).laid(game)
+    draft = loaded.player.begin([laid.ids], beside=None if laid.beside is None else [laid.beside])
     boards, red = game.boards[0][-1:], game.boards[1][-1:]
-    levels, first = [], np.zeros(0, dtype=np.int64)
+    levels: list[Level] = []
+    moves = first = np.zeros(0, dtype=np.int64)
     parents = np.zeros(1, dtype=np.int64)
     for ply in range(plies + EXCHANGES):
         found = rules.legal_moves(boards, red)
+        if 0 < ply < plies:
+            write(draft, moves, parents, sight.beside(boards, red, found), red)
         dead = np.bincount(found.boards, minlength=len(boards)) == 0
         levels.append(Level(boards, red, parents, dead, ply >= plies))
-        kept = chosen(found, boards, draft, ply) if ply < plies else captures(found, boards)
+        kept = chosen(found, boards, red, draft, ply) if ply < plies else captures(found, boards)
         if not kept.any():
             break
         parents, moves = found.boards[kept], found.moves[kept]
         first = moves if ply == 0 else first
-        if ply + 1 < plies:
-            write(draft, moves, parents)
         boards = rules.moved(boards[parents], SOURCES[moves], TARGETS[moves])
         red = ~red[parents]
     else:
@@ -91,16 +92,17 @@ def values(loaded: Loaded, game: Game, plies: int) -> dict[int, float]:
     return dict(zip(first.tolist(), backed_up(levels).tolist(), strict=True))
 
 
-def write(draft: Draft, moves: Ints, parents: Ints) -> None:
-    """Let the model read one move more on each line."""
+def write(draft: Draft, moves: Ints, parents: Ints, beside: Ints, red: Turns) -> None:
+    """Let the model read one move more on each line, and see what there is behind it, where `red` is to move."""
     device = draft.logits.device
-    tokens = torch.from_numpy(FIRST_MOVE + moves).to(device).unsqueeze(0)
-    draft.write(tokens, torch.from_numpy(parents).to(device).unsqueeze(0))
+    parts = (sight.move_tokens(moves, ~red), parents, beside)
+    draft.write(*(torch.from_numpy(part).to(device).unsqueeze(0) for part in parts))
 
 
-def chosen(found: Found, boards: Boards, draft: Draft, ply: int) -> NDArray[np.bool_]:
+def chosen(found: Found, boards: Boards, red: Turns, draft: Draft, ply: int) -> NDArray[np.bool_]:
     """Choose the model's best moves of each position, and on the first plies the captures: (M,) bool."""
-    logits = draft.logits[0].float().cpu().numpy()[found.boards, FIRST_MOVE + found.moves]
+    tokens = sight.move_tokens(found.moves, red[found.boards])
+    logits = draft.logits[0].float().cpu().numpy()[found.boards, tokens]
     order = np.lexsort((-logits, found.boards))
     starts = np.searchsorted(found.boards, np.arange(len(boards)))
     ranks = np.empty(len(order), dtype=np.int64)

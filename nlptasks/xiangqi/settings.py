@@ -21,6 +21,7 @@ SETTINGS_RANGES: Ranges = {
     "layers": (lambda x: x >= 1, "1 or more"),
     "width": (lambda x: x >= 64 and x % 64 == 0, "a multiple of 64"),
     "length": (lambda x: 48 <= x <= 512, "48 to 512"),
+    "legality": (lambda x: 0 <= x <= 1, "0 to 1"),
     "max_rows": (lambda x: x >= 2, "2 or more"),
 }
 Goal = Literal["any", "win", "draw", "loss"]
@@ -93,6 +94,8 @@ class Settings(TrainingSettings):
     """Width of a model that starts from scratch; it has a head for each 64."""
     length: int = 192
     """Tokens of a game that are learnt from: its moves, or four times as many characters."""
+    legality: float = 0.1
+    """Weight of keeping to the rules in the loss of moves, beside choosing among legal ones; 1: cross entropy."""
     curriculum: bool = False
     """Begin with the first moves: an eighth of the length, then a quarter and a half, in the first half of the run."""
     max_rows: int | None = None

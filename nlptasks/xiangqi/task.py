@@ -85,10 +85,10 @@ class Task:
         return self.layout.work(lessons, self.length)
 
     def loss(self, model: Player, work: Work) -> Tensor:
-        """Compute the mean cross entropy of the moves' tokens."""
+        """Compute the mean loss of the moves' tokens."""
         if work.targets is None:
             raise ValueError("training needs targets")
-        loss: Tensor = model(work.groups, work.targets)
+        loss: Tensor = model(work.groups, work.targets, self.settings.legality)
         return loss
 
     def finish(self, model: Player, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:

@@ -1,7 +1,8 @@
 """The tokens of both methods, as a tokenizer that a model folder can hold.
 
-For `moves`: results, sides, pieces on squares, and every possible move, in this order behind the special tokens. For
-`chars`: the ten digits and the nine letters of files. Words stand between spaces.
+For `moves`: results, sides, pieces on squares, enemies that reach a square (`!ra4`), and every possible move, in this
+order behind the special tokens, all as the side to move sees them (see `sight`). For `chars`: the ten digits and the
+nine letters of files. Words stand between spaces.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from nlptasks.backbone.bert import Bert, Config
 from nlptasks.backbone.text import SPECIALS, Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.xiangqi.board import SQUARES, Position, letter_of, square_name
+from nlptasks.xiangqi.board import SQUARES, letter_of, square_name
 from nlptasks.xiangqi.games import RESULTS
 from nlptasks.xiangqi.settings import Settings
 from nlptasks.xiangqi.tables import ICCS, may_stand
@@ -31,11 +32,13 @@ PLACED = {
     for square in range(SQUARES)
     if may_stand(abs(piece), square, red=piece > 0)
 }
+THREATS = [f"!{letter_of(-kind)}{square_name(square)}" for kind in range(1, 8) for square in range(SQUARES)]
 #: Numbers of the first token of each part.
 FIRST_RESULT = len(SPECIALS)
 FIRST_SIDE = FIRST_RESULT + len(RESULTS)
 FIRST_PLACED = FIRST_SIDE + len(SIDES)
-FIRST_MOVE = FIRST_PLACED + len(PLACED)
+FIRST_THREAT = FIRST_PLACED + len(PLACED)
+FIRST_MOVE = FIRST_THREAT + len(THREATS)
 FIRST_CHARACTER = len(SPECIALS)
 PLACED_TOKENS = {key: FIRST_PLACED + number for number, key in enumerate(PLACED)}
 POSITIONS, HEAD_WIDTH = 512, 64
@@ -47,7 +50,8 @@ def words(method: str) -> tuple[str, ...]:
     """List a method's tokens in order."""
     if method == "chars":
         return (*SPECIALS.values(), *CHARACTERS)
-    return (*SPECIALS.values(), *(f"[{result}]" for result in RESULTS), *SIDES, *PLACED.values(), *ICCS)
+    results = (f"[{result}]" for result in RESULTS)
+    return (*SPECIALS.values(), *results, *SIDES, *PLACED.values(), *THREATS, *ICCS)
 
 
 def text(method: str) -> Text:
@@ -82,6 +86,8 @@ def taught(backbone: Backbone, method: str, settings: Settings) -> None:
             num_attention_heads=settings.width // HEAD_WIDTH,
             intermediate_size=4 * settings.width,
             max_position_embeddings=POSITIONS,
+            hidden_dropout_prob=0.0,  # no game is seen often enough to be learnt by heart
+            attention_probs_dropout_prob=0.0,
         )
         backbone.bert, backbone.text, backbone.rest = Bert(config), made, {}
         return
@@ -104,12 +110,3 @@ def chosen(old: Tensor, places: Sequence[int | None], spread: float) -> Tensor:
         if place is not None:
             new[row] = old[place]
     return new
-
-
-def opening(start: Position, result: str, *, is_usual: bool) -> list[int]:
-    """Give the tokens before the first move: the result, and where the game starts elsewhere, side and pieces."""
-    found = [FIRST_RESULT + RESULTS.index(result)]
-    if is_usual:
-        return found
-    pieces = [PLACED_TOKENS[piece, square] for square, piece in enumerate(start.squares) if piece]
-    return [*found, FIRST_SIDE + (not start.red), *pieces]

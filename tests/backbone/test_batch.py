@@ -26,6 +26,9 @@ def test_groups_hold_rows_of_one_length_and_are_put_back_in_order() -> None:
     firsts = torch.cat([group.ids[:, 0] for group in groups])
     assert restored(firsts, order).tolist() == [5, 8, 9, 12]
     assert restored(firsts.unsqueeze(1).expand(-1, 2), order).tolist() == [[5, 5], [8, 8], [9, 9], [12, 12]]
+    with_more, _ = by_length(ROWS, [torch.tensor(row).unsqueeze(1) for row in ROWS])
+    assert all(torch.equal(group.ids.unsqueeze(2), group.beside) for group in with_more if group.beside is not None)
+    assert len([group for group in with_more if group.beside is not None]) == 3
 
 
 def test_no_rows_are_no_groups() -> None:
@@ -34,9 +37,11 @@ def test_no_rows_are_no_groups() -> None:
 
 def test_a_batch_moves_with_all_its_parts() -> None:
     ids = torch.ones(1, 2, dtype=torch.int64)
-    moved = Batch(ids, mask=torch.zeros(1, 1, 2, 2), positions=ids).to(torch.device("meta"))
+    batch = Batch(ids, mask=torch.zeros(1, 1, 2, 2), positions=ids, beside=ids.unsqueeze(2))
+    moved = batch.to(torch.device("meta"))
+    parts = (moved.ids, moved.mask, moved.positions, moved.beside)
     assert moved.segments is None
-    assert [part.device.type for part in (moved.ids, moved.mask, moved.positions) if part is not None] == ["meta"] * 3
+    assert [part.device.type for part in parts if part is not None] == ["meta"] * 4
 
 
 @pytest.mark.parametrize(

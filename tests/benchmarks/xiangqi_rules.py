@@ -1,10 +1,12 @@
 """Compare the rules of xiangqi with pyffish's, and their speed: `python tests/benchmarks/xiangqi_rules.py [GAMES.tsv]`.
 
 pyffish (GPL, `pip install pyffish`) is asked here only, to check; nothing of nlpk needs it. Positions come from random
-games, half of them cut short where few pieces are left, and from the games of a file, if one is named.
+games and from the games of a file, if one is named. Where cchess (GPL) is installed, the speed of its legal moves is
+measured, too, on boards that are set up already.
 """
 
 import argparse
+import importlib.util
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -70,9 +72,22 @@ def timed(positions: Sequence[Position]) -> float:
     return time.process_time() - before
 
 
+def cchess_rate(positions: Sequence[Position]) -> float:
+    """Measure how many positions a second of CPU time cchess finds the legal moves of."""
+    from cchess import ChessBoard
+
+    boards = [ChessBoard(position.fen) for position in positions]
+    before = time.process_time()
+    for board in boards:
+        for source, target in list(board.create_moves()):
+            board.is_checked_move(source, target)
+    return len(positions) / (time.process_time() - before)
+
+
 def compared(kind: str, source: Iterator[Position], most: int) -> None:
     """Count differences, and measure both."""
     count = differences = 0
+    cchess = ""
     our_time = their_time = 0.0
     while some := list(islice(source, min(CHUNK, most - count))):
         our_time += timed(some)
@@ -83,8 +98,10 @@ def compared(kind: str, source: Iterator[Position], most: int) -> None:
             if mine != other:
                 differences += 1
                 print("differs:", position.fen, sorted(mine ^ other))
+        if not count and importlib.util.find_spec("cchess"):
+            cchess = f", cchess {cchess_rate(some):,.0f}"
         count += len(some)
-    rates = f"ours {count / our_time:,.0f}, pyffish {count / their_time:,.0f} positions a second of CPU time"
+    rates = f"ours {count / our_time:,.0f}, pyffish {count / their_time:,.0f}{cchess} positions a second of CPU time"
     print(f"{kind}: {count} positions, {differences} differences; {rates}", flush=True)
 
 

@@ -11,12 +11,12 @@ import torch
 from nlptasks.backbone import weights
 from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.training import checkpoint
-from nlptasks.xiangqi import policy, rules, search, vocabulary
+from nlptasks.xiangqi import policy, rules, search, sight, vocabulary
 from nlptasks.xiangqi.answers import Answerer, wanted
 from nlptasks.xiangqi.board import START
 from nlptasks.xiangqi.games import Game, read_game
 from nlptasks.xiangqi.layouts import KEPT, Layout
-from nlptasks.xiangqi.model import Loaded, load
+from nlptasks.xiangqi.model import Loaded, choice_losses, load
 from nlptasks.xiangqi.mover import Mover
 from nlptasks.xiangqi.policy import Asked, Opinion, drawn, opinions
 from nlptasks.xiangqi.row import METHODS, Options, Row, Settings
@@ -51,11 +51,12 @@ def said(loaded: Loaded, game: Game, plies: list[int]) -> list[Opinion]:
 def one_by_one(loaded: Loaded, game: Game, move: int) -> float:
     """Read a game and one move more, all anew, and add up what was said of its tokens."""
     layout = Layout(loaded.method)
-    before, after = layout.laid(game).ids, layout.laid(game.after(move)).ids
+    before, after = layout.laid(game), layout.laid(game.after(move))
     total = 0.0
-    for length in range(len(before), len(after)):
-        draft = loaded.player.begin([after[:length]])
-        total += float(draft.logits[0, 0].log_softmax(0)[after[length]])
+    for length in range(len(before.ids), len(after.ids)):
+        seen = None if after.beside is None else [after.beside[:length]]
+        draft = loaded.player.begin([after.ids[:length]], beside=seen)
+        total += float(draft.logits[0, 0].log_softmax(0)[after.ids[length]])
     return total
 
 
@@ -95,14 +96,43 @@ def test_a_lost_side_has_no_moves_to_rank(opened: Open) -> None:
     assert (answer["moves"], answer["state"], answer["analysis"]) == ([], "checkmate", [])
 
 
-def test_a_game_is_laid_out_behind_its_result_and_its_position() -> None:
-    layout = Layout("moves")
-    game = read_game("h2e2")
+def test_a_game_is_laid_out_behind_its_result_with_the_board_beside_each_move() -> None:
     words = vocabulary.words("moves")
-    assert [words[token] for token in layout.laid(game, "1-0").ids] == ["[1-0]", "h2e2"]
-    ending = layout.laid(read_game("a0a2", ENDING))
-    assert [words[token] for token in ending.ids] == ["[*]", "[red]", "Ra0", "Kf0", "ra2", "kd9", "a0a2"]
-    assert ending.first == 5
+    laid = Layout("moves").laid(read_game("h2e2 h9g7"), "1-0")
+    assert [words[token] for token in laid.ids] == ["[1-0]", "h2e2", "b0c2"]  # Black's move as Black sees it
+    ending = Layout("moves").laid(read_game("a0a2", ENDING))
+    assert [words[token] for token in ending.ids] == ["[*]", "a0a2"]
+    assert ending.beside is not None
+    assert ending.first == 0
+    seen = {words[token] for token in ending.beside[1].tolist() if token}
+    assert {"[black]", "Kf0", "kd9", "ri7", "f0f1", "!ra7", "!rh7", "!kd8"} <= seen
+    assert not {"ke9", "e0d0", "!ri7", "Ra0"} & seen
+
+
+def test_what_there_is_to_see_of_a_board() -> None:
+    words = vocabulary.words("moves")
+    boards, red = rules.laid_out([start_of("3k5/9/9/9/9/9/9/r8/9/5K3 b")])
+    [seen] = sight.beside(boards, red)
+    assert {words[token] for token in seen[1:33] if token} == {"Kf0", "Ri7", "kd9"}
+    assert {words[token] for token in seen[sight.LEGAL] if token} >= {"f0f1", "f0e0", "i7i0", "i7a7"}
+    assert {words[token] for token in seen[153:] if token} == {"!kd8", "!ke9"}
+
+
+def test_both_sides_see_the_start_alike() -> None:
+    boards, _ = rules.laid_out([start_of(START)] * 2)
+    red, black = sight.beside(boards, np.array([True, False]))
+    assert sorted(red[1:]) == sorted(black[1:])
+    assert [vocabulary.words("moves")[token] for token in (red[0], black[0])] == ["[red]", "[black]"]
+    assert (sight.TURNED[sight.TURNED] == np.arange(len(ICCS))).all()
+
+
+def test_the_loss_of_a_choice() -> None:
+    scores, legal, made = torch.randn(3, 9), torch.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]]), torch.tensor([2, 3, 4])
+    whole = torch.nn.functional.cross_entropy(scores, made, reduction="none")
+    assert torch.allclose(choice_losses(scores, legal, made, 1.0), whole)
+    chosen = choice_losses(scores, legal, made, 0.0)
+    assert chosen[1] == pytest.approx(0, abs=1e-6)
+    assert chosen[2] == pytest.approx(float(-scores[2, 4:7].log_softmax(0)[0]), abs=1e-6)
 
 
 def test_of_a_game_too_long_the_last_moves_are_read() -> None:
@@ -110,7 +140,7 @@ def test_of_a_game_too_long_the_last_moves_are_read() -> None:
     game = read_game(there_and_back * 70)
     laid = Layout("moves").laid(game)
     assert laid.start == len(game.moves) - KEPT
-    assert laid.ids[-1] == FIRST_MOVE + game.moves[-1]
+    assert laid.ids[-1] == FIRST_MOVE + sight.TURNED[game.moves[-1]]
     assert len(laid.ids) == laid.first + 1 + KEPT
     with pytest.raises(RecordError, match="280 plies; a model of method chars reads 127"):
         Layout("chars").laid(game)
@@ -229,6 +259,20 @@ def test_the_look_ahead_mates(opened: Open) -> None:
         assert game.after(list(found)[[ICCS[one] for one in found].index(move)]).state in ("checkmate", "stalemate")
     with pytest.raises(UsageError, match="--search 2: needs a model of method moves"):
         search.values(opened("chars"), read_game(""), 2)
+
+
+def test_the_look_ahead_reads_a_line_as_a_game_is_read(opened: Open) -> None:
+    loaded, game = opened(), read_game(MOVES)
+    laid = Layout("moves").laid(game)
+    draft = loaded.player.begin([laid.ids], beside=[laid.beside])  # type: ignore[list-item]
+    found = rules.legal_moves(*rules.laid_out([game.now]))
+    last = [game.after(int(move)) for move in found.moves[:2]]
+    boards, red = rules.laid_out([one.now for one in last])
+    search.write(draft, found.moves[:2], np.zeros(2, dtype=np.int64), sight.beside(boards, red), red)
+    for one, logits in zip(last, draft.logits[0], strict=True):
+        again = Layout("moves").laid(one)
+        anew = loaded.player.begin([again.ids], beside=[again.beside]).logits[0, 0]  # type: ignore[list-item]
+        assert torch.allclose(logits, anew, atol=1e-4)
 
 
 def test_moves_that_were_not_followed_come_last() -> None:
