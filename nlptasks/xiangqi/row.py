@@ -126,16 +126,18 @@ def checked(moves: str, fen: str | None) -> None:
         raise RecordError("field 'moves': the game is empty, expected moves")
 
 
+#: Muon goes in a few hundred updates as far as AdamW in twice as many.
+TRAINING = {"batch_size": 32, "epochs": 4.0, "optimizer": "muon", "learning_rate": 2e-3, "schedule": "cosine"}
 METHODS = {
     "moves": Method(
         "one token for each possible move behind the game's result; starts from any position",
         Lesson,
-        {"batch_size": 16, "epochs": 4.0, "learning_rate": 5e-4, "schedule": "cosine"},
+        TRAINING,
     ),
     "chars": Method(
         "four characters a move, the first moves of games first (kexue.fm/archives/7877)",
         Lesson,
-        {"batch_size": 16, "epochs": 4.0, "learning_rate": 5e-4, "length": 512, "curriculum": True},
+        {**TRAINING, "length": 512, "curriculum": True},
     ),
 }
 
