@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.training import checkpoint
 from nlptasks.xiangqi import policy, rules, search, vocabulary
@@ -37,7 +38,7 @@ def opened(xiangqi_models: dict[str, Path]) -> Open:
 
     def loaded(method: str = "moves", **options: object) -> Loaded:
         found = checkpoint.open_folder(xiangqi_models[method], "xiangqi", method)
-        return load(found, Options(**options), device="cpu", dtype="float32")  # type: ignore[arg-type]
+        return load(found, Options(**options), machine=Machine(device="cpu", dtype="float32"))  # type: ignore[arg-type]
 
     return loaded
 
@@ -164,19 +165,12 @@ def test_a_backbone_keeps_its_layers_and_the_words_that_both_know() -> None:
     assert not vocabulary.is_own("moves", backbone.text)
 
 
-def test_training_needs_targets(opened: Open) -> None:
-    task = Task("moves", Settings(), vocabulary.text("moves"))
-    work = Layout("moves").work([(read_game(MOVES), "*")], 64)
-    with pytest.raises(ValueError, match="training needs targets"):
-        task.loss(None, type(work)(work.groups, work.order, None, work.tokens))  # type: ignore[arg-type]
-
-
 def test_without_a_model_only_boards_are_drawn(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model for xiangqi yet; make one: nlpk train xiangqi"):
         load(None, Options())
     with pytest.raises(ModelError, match="a plain BERT knows no moves"):
         load(None, Options(), backbone="embedded")
-    loaded = load(None, Options(svg=str(tmp_path / "b.svg")), device="cpu")
+    loaded = load(None, Options(svg=str(tmp_path / "b.svg")), machine=Machine(device="cpu"))
     assert loaded.fingerprint == "rules"
     with pytest.raises(ModelError, match="no model for xiangqi yet"):
         loaded.player  # noqa: B018
@@ -197,7 +191,7 @@ def test_a_model_of_another_vocabulary_is_refused(tiny_folder: Path, tmp_path: P
         tmp_path, backbone.bert, backbone.text, {}, {"nlpk": "0", "task": "xiangqi", "method": "moves", "settings": {}}
     )
     with pytest.raises(ModelError, match="not the tokens and the head of method moves; train it again"):
-        load(checkpoint.open_folder(tmp_path), Options(), device="cpu")
+        load(checkpoint.open_folder(tmp_path), Options(), machine=Machine(device="cpu"))
 
 
 def test_goals() -> None:
