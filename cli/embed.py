@@ -108,7 +108,7 @@ def load_model(model: Model, options: Options, machine: Machine) -> Loaded:
     from nlptasks.training import models
 
     found = None if model.backbone else models.find("similarity", Path(model.model) if model.model else None)
-    return load(found, options, backbone=model.backbone, **machine.prepared())
+    return load(found, options, backbone=model.backbone, machine=machine.prepared())
 
 
 def load_whitening(embedding: Embedding, loaded: Loaded) -> Whitening | None:

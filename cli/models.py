@@ -91,6 +91,7 @@ def export(
     backbone: Annotated[bool, typer.Option("--backbone", help="DIR is a plain BERT, not a model of nlpk.")] = False,
 ) -> None:
     """Write a model in another toolkit's form, with equal vectors there."""
+    from nlptasks.backbone.hardware import Machine
     from nlptasks.similarity.export import sentence_transformers
     from nlptasks.similarity.row import Options
     from nlptasks.similarity.task import load
@@ -98,7 +99,7 @@ def export(
 
     found = None if backbone else checkpoint.open_folder(folder, "similarity")
     loaded = load(
-        found, Options(), backbone=str(folder) if backbone else None, device="cpu", dtype="float32", freeze=False
+        found, Options(), backbone=str(folder) if backbone else None, machine=Machine("cpu", "float32"), freeze=False
     )
     with complaints(out):
         sentence_transformers(loaded, out)

@@ -9,12 +9,15 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from nlptasks import rows
 from nlptasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from nlptasks.backbone import hardware
 
 #: Names of the output that mean stdout, which is never replaced by a file.
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -76,17 +79,19 @@ class Machine:
     deterministic: bool = False
     """A text's answer does not depend on its neighbours: float32 and repeatable kernels."""
 
-    def prepared(self) -> dict[str, Any]:
+    def prepared(self) -> hardware.Machine:
         """Give what loading a model needs to know, deterministic kernels switched on where asked for."""
         if self.batch_tokens is not None and self.batch_tokens < 1:
             raise UsageError(f"--batch-tokens {self.batch_tokens}: expected at least 1")
+        import torch
+
+        from nlptasks.backbone.hardware import Machine
+
         dtype = self.dtype
         if self.deterministic:
-            import torch
-
             torch.use_deterministic_algorithms(True)
             dtype = "float32" if dtype == "auto" else dtype
-        return {"device": self.device, "dtype": dtype, "tokens": self.batch_tokens}
+        return Machine(self.device, dtype, self.batch_tokens)
 
 
 @dataclass(frozen=True)

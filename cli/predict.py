@@ -188,7 +188,7 @@ def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  
     if found is None and method:
         raise ModelError(f"no model of method {method}; make one: nlpk train {task} --method {method}")
     options = {"options": built(form.Options, values), "backbone": model.backbone}
-    return nlptasks.load(task).load(found, **options, **machine.prepared())
+    return nlptasks.load(task).load(found, **options, machine=machine.prepared())
 
 
 def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[str]]:

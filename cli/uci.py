@@ -38,7 +38,7 @@ def mover(playing: Playing, model: Model, machine: Machine) -> Any:  # noqa: ANN
     from nlptasks.xiangqi.settings import Options
 
     found = models.find("xiangqi", Path(model.model) if model.model else None)
-    return Mover(load(found, Options(), backbone=model.backbone, **machine.prepared()), playing)
+    return Mover(load(found, Options(), backbone=model.backbone, machine=machine.prepared()), playing)
 
 
 def lines() -> Iterator[str]:

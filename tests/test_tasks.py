@@ -18,9 +18,9 @@ import nlptasks
 from nlptasks import files, rows
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import RecordError
 from nlptasks.inference.predictor import stream
-from nlptasks.task import fit_labels
 from nlptasks.training import checkpoint
 from nlptasks.training.data import Source, load, to_learn, to_score
 from nlptasks.training.run import Plan, Training
@@ -134,7 +134,7 @@ def learner(task: str, method: str, **flags: Any) -> Learner:  # noqa: ANN401
     torch.manual_seed(0)
     backbone = weights.load()
     made = nlptasks.load(task).Task(method, settings, backbone.text)
-    fit_labels(made, table)
+    made.fit_labels(table)
     every = len(table) // EIGHT
     chosen = made.scaled(table.select(range(0, EIGHT * every, every)))
     return Learner(made, made.model(backbone), list(chosen), settings)
@@ -210,7 +210,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def loaded_from(training: Training) -> Any:  # noqa: ANN401
     found = checkpoint.open_folder(training.out, training.plan.task, training.plan.method)
     module = nlptasks.load(training.plan.task)
-    return module.load(found, training.form.Options(), device="cpu", dtype="float32")
+    return module.load(found, training.form.Options(), machine=Machine(device="cpu", dtype="float32"))
 
 
 def asked(training: Training) -> list[dict[str, Any]]:

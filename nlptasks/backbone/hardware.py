@@ -4,13 +4,56 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
+from nlptasks.backbone.batch import Budget
 from nlptasks.errors import UsageError
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
+#: Tokens of one pass where a task names none for a device.
+USUAL = 4096
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes, and how."""
+
+    device: str = "auto"
+    """See `device`."""
+    dtype: str = "auto"
+    """See `dtype`."""
+    tokens: int | None = None
+    """Tokens of one pass; what suits the device by default."""
+
+    @cached_property
+    def place(self) -> torch.device:
+        """Give the device.
+
+        Raises:
+            UsageError: it is not there.
+        """
+        return device(self.device)
+
+    @cached_property
+    def number_format(self) -> torch.dtype:
+        """Give the number format.
+
+        Raises:
+            UsageError: no such format.
+        """
+        return dtype(self.dtype, self.place)[0]
+
+    def budget(self, usual: Mapping[str, int]) -> Budget:
+        """Bound the tokens of one pass: as told, or what is usual on that kind of device."""
+        return Budget(self.tokens or usual.get(self.place.type, USUAL))
+
+
+ANY = Machine()
 
 
 def device(name: str = "auto") -> torch.device:

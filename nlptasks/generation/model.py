@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.batch import Budget
+from nlptasks.backbone import weights
 from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
+from nlptasks.backbone.hardware import ANY, Machine
+from nlptasks.backbone.heads import TokenHead, token_losses
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
@@ -25,6 +23,7 @@ from nlptasks.generation.naming import Naming
 from nlptasks.generation.row import Options, naming
 from nlptasks.generation.seen import Seen
 from nlptasks.generation.settings import check_length
+from nlptasks.inference import loaded
 from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
@@ -36,9 +35,8 @@ ROWS = 1024
 #: Where a model keeps what is not the encoder's and not the head's.
 CONDITION, SEEN = "condition.", "memorised.filter"
 
-NO_MODEL = models.missing("generation")
-
-logger = logging.getLogger(__name__)
+#: What a backbone as it is goes by.
+UNTRAINED = {"conditions": "", "limit": 128, "source_limit": 256}
 
 
 class Condition(nn.Module):
@@ -66,13 +64,18 @@ class Condition(nn.Module):
         return together if self.squeeze is None else self.squeeze(together)
 
 
-class Generator(nn.Module):
-    """An encoder that may listen to a condition, with a head that names tokens."""
+class Generator(LanguageModel):
+    """A language model whose norms may listen to a condition."""
 
-    def __init__(self, bert: Bert, head: TokenHead, condition: Condition | None) -> None:
-        """Put the head on the encoder."""
-        super().__init__()
-        self.bert, self.head, self.condition = bert, head, condition
+    def __init__(self, bert: Bert, head: TokenHead) -> None:
+        """Put the head on the encoder; it listens to nothing yet."""
+        super().__init__(bert, head)
+        self.condition: Condition | None = None
+
+    def listen(self, condition: Condition | None) -> None:
+        """Let the norms listen to a condition, or to none."""
+        self.condition = condition
+        self.bert.listen(condition.width if condition else None)
 
     def heard(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to, (B, C); none where there is no condition."""
@@ -81,50 +84,39 @@ class Generator(nn.Module):
         found: Tensor = self.condition(labels, vectors)
         return found.to(self.bert.norm.weight.dtype)
 
-    def states(self, work: Pass) -> Tensor:
+    def read(self, work: Pass) -> Tensor:
         """Read a pass, and transform for the head what has a target: (M, H)."""
-        condition = self.heard(work.labels, work.vectors)
-        last = deque(self.bert.states(work.groups, None, condition), maxlen=1).pop()
-        transformed: Tensor = self.head(last[work.targets[0]])
-        return transformed
+        return self.states(work.groups, work.targets[0], self.heard(work.labels, work.vectors))
 
-    def forward(self, work: Pass) -> Tensor:
+    def forward(self, work: Pass) -> Tensor:  # type: ignore[override]  # a pass says what its norms hear
         """Compute the mean cross entropy of a pass's targets, a scalar."""
-        tokens = work.targets[1]
-        states, embeddings, bias = self.states(work), self.bert.tokens.weight, self.head.bias
-        if states.device.type != "cpu":
-            return token_losses(states, embeddings, bias, tokens).mean()
-        shares = torch.full(tokens.shape, 1 / len(tokens))
-        loss: Tensor = WeightedLoss.apply(states, embeddings, bias, tokens, shares)[0]  # type: ignore[no-untyped-call]
-        return loss
+        return self.mean_loss(self.read(work), work.targets[1])
 
     def losses(self, work: Pass) -> Tensor:
         """Compute the cross entropy of each target, (M,) float32."""
-        states, embeddings, bias = self.states(work), self.bert.tokens.weight, self.head.bias
+        states, embeddings, bias = self.read(work), self.bert.tokens.weight, self.head.bias
         parts = zip(torch.split(states, ROWS), torch.split(work.targets[1], ROWS), strict=True)
         return torch.cat([token_losses(part, embeddings, bias, wanted) for part, wanted in parts])
 
 
 def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:
     """Put head and condition on a backbone: those that it has, where they fit, else new ones."""
-    head = TokenHead.load(backbone.bert, backbone.rest)
-    if head is None:
-        logger.info("%s: no head for masked words; it starts from random weights", backbone.name)
-        head = TokenHead(backbone.bert.config)
-    condition = None
-    if labels.sizes or labels.vector:
-        condition = Condition(labels.sizes, labels.vector, settings["condition_width"], settings["rank"])
-        own = {name.removeprefix(CONDITION): part for name, part in backbone.rest.items() if name.startswith(CONDITION)}
-        state = condition.state_dict()
-        if own.keys() == state.keys() and all(own[name].shape == state[name].shape for name in own):
-            condition.load_state_dict(own)
-    backbone.bert.listen(condition.width if condition else None)
-    return Generator(backbone.bert, head, condition)
+    model = Generator.new(backbone)
+    if not labels.sizes and not labels.vector:
+        model.listen(None)
+        return model
+    condition = Condition(labels.sizes, labels.vector, settings["condition_width"], settings["rank"])
+    own = {name.removeprefix(CONDITION): part for name, part in backbone.rest.items() if name.startswith(CONDITION)}
+    state = condition.state_dict()
+    if own.keys() == state.keys() and all(own[name].shape == state[name].shape for name in own):
+        condition.load_state_dict(own)
+    model.listen(condition)
+    return model
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model ready to write, and what it is called."""
+@dataclass(frozen=True, kw_only=True)
+class Loaded(loaded.Loaded):
+    """What writes, and what it knows of conditions and of the texts it learnt from."""
 
     model: Generator
     writer: Writer
@@ -134,15 +126,6 @@ class Loaded:
     naming: Naming
     seen: Seen | None
     options: Options
-    budget: Budget
-    name: str
-    method: str
-    folder: Path
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the texts."""
-        return weights.fingerprint(self.folder)
 
     def condition(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to: (B, C), or none."""
@@ -150,66 +133,45 @@ class Loaded:
         return self.model.heard(*(None if part is None else part.to(device) for part in (labels, vectors)))
 
 
-def load(
-    found: Checkpoint | None,
-    options: Options,
-    *,
-    backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
-) -> Loaded:
+def load(found: Checkpoint | None, options: Options, *, backbone: str | None = None, machine: Machine = ANY) -> Loaded:
     """Load what writes: a trained model, or a backbone as it is, which is a weak language model.
 
     Args:
         found: the trained model, if any.
         options: how to write.
         backbone: folder or hub name of one that writes as it is, where there is no model.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
+        machine: what computes.
 
     Raises:
         ModelError: there is neither, or it cannot be loaded, or has no head.
         UsageError: more is to be written than the model can.
     """
-    source = found.folder if found else backbone
-    if source is None:
-        raise ModelError(NO_MODEL)
-    loaded = weights.load(source)
-    if TokenHead.load(loaded.bert, loaded.rest) is None:
-        raise ModelError(
-            f"{source}: no head for masked words, which writing needs; train one with nlpk train generation"
-        )
+    source = models.source("generation", found, backbone)
+    stored = weights.load(source)
+    told = {**UNTRAINED, **(found.settings if found else {})}
     method = found.method if found else "cln"
-    named = naming(method, found.settings if found else {"conditions": ""})
-    labels = Labels.load(found.about.get("labels") if found else None)
-    told = found.settings if found else {"limit": 128, "source_limit": 256, "condition_width": 1, "rank": 0}
-    model = assembled(loaded, labels, told)
-    layout = Layout(method, loaded.text, limit=told["limit"], source=told["source_limit"])
-    layout.check(loaded.bert.config.max_position_embeddings, options.limit)
+    layout = Layout(method, stored.text, limit=told["limit"], source=told["source_limit"])
+    layout.check(stored.bert.config.max_position_embeddings, options.limit)
     check_length(options.shortest, options.limit or layout.limit)
-    place = hardware.device(device)
-    number_format = hardware.dtype(dtype, place)[0]
-    model.to(place).eval().requires_grad_(False)
-    model.bert.to(number_format).freeze()
-    model.head.to(number_format).dense.freeze()
+    if not TokenHead.is_in(stored.rest):
+        raise ModelError(f"{source}: no head for masked words; train one with nlpk train generation")
+    labels = Labels.load(found.about.get("labels") if found else None)
+    model = assembled(stored, labels, told).ready(machine)
     writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)
-    silence(writer, loaded.text)
-    kept = loaded.rest.get(SEEN)
+    silence(writer, stored.text)
     return Loaded(
-        model,
-        writer,
-        loaded.text,
-        layout,
-        labels,
-        named,
-        Seen.load(kept) if kept is not None else None,
-        options,
-        Budget(tokens or TOKENS.get(place.type, 4096)),
-        str(source),
-        method,
-        weights.locate(source),
+        model=model,
+        writer=writer,
+        text=stored.text,
+        layout=layout,
+        labels=labels,
+        naming=naming(method, told),
+        seen=Seen.load(stored.rest[SEEN]) if SEEN in stored.rest else None,
+        options=options,
+        budget=machine.budget(TOKENS),
+        name=str(source),
+        method=method,
+        folder=weights.locate(source),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,13 +17,15 @@ from nlptasks.generation import evaluation
 from nlptasks.generation.answers import Answerer
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
-from nlptasks.generation.model import CONDITION, NO_MODEL, SEEN, TOKENS, Generator, Loaded, assembled, load
-from nlptasks.generation.row import METHODS, Options, Row, Settings, Sweep
+from nlptasks.generation.model import CONDITION, SEEN, Generator, Loaded, assembled, load
+from nlptasks.generation.row import Options, Row, Settings, Sweep
 from nlptasks.generation.seen import Seen
-from nlptasks.training import models
+from nlptasks.inference.predictor import answers
+from nlptasks.task import Task as AnyTask
+from nlptasks.task import paired
+from nlptasks.training.checkpoint import Checkpoint
 
 __all__ = [
-    "TOKENS",
     "Answerer",
     "Loaded",
     "Task",
@@ -38,7 +39,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class Task:
+class Task(AnyTask[Generator]):
     """One method of generation with its settings."""
 
     name = "generation"
@@ -57,17 +58,6 @@ class Task:
         self.seen = Seen.of(row["text"] for row in rows)
         return self.labels.state()
 
-    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
-        """Leave the rows as they are: texts have no scale."""
-        return rows
-
-    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Draw the rows to train on, where fewer than all are asked for."""
-        most = self.settings.max_rows
-        if most is None or most >= len(rows):
-            return rows
-        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
-
     def model(self, backbone: Backbone) -> Generator:
         """Put the head on a backbone, and let its norms listen to the conditions.
 
@@ -76,9 +66,6 @@ class Task:
         """
         self.layout.check(backbone.bert.config.max_position_embeddings)
         return assembled(backbone, self.labels, asdict(self.settings))
-
-    def check(self, model: Generator, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse nothing: `finish` has nothing to do."""
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Pass:
         """Lay out what rows teach, for one forward pass."""
@@ -112,7 +99,7 @@ class Task:
 
     def rest(self, model: Generator) -> dict[str, Tensor]:
         """Name the weights beside the encoder's, and the filter of what was learnt from."""
-        named = {name: tensor.detach() for name, tensor in model.head.named().items()}
+        named = model.named()
         if model.condition is not None:
             named |= {CONDITION + name: tensor.detach() for name, tensor in model.condition.state_dict().items()}
         return named | ({SEEN: self.seen.tensor()} if self.seen else {})
@@ -144,10 +131,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     Raises:
         InputError: not one prediction for each record, or one without a text.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     try:
-        texts = [[str(sample["text"]) for sample in prediction["samples"]] for prediction in predictions]
+        given = [prediction["samples"] for prediction, _ in paired(predictions, labelled)]
+        texts = [[str(sample["text"]) for sample in samples] for samples in given]
         first = [one[0] for one in texts]
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(
@@ -159,11 +145,8 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return scores
 
 
-def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Write a few texts with the model that writes by default; without one, tell what could be trained."""
-    found = models.find("generation")
-    if found is None:
-        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Write a few texts with a model."""
     loaded = load(found, Options())
     answerer = Answerer(loaded)
     labels = loaded.labels.known
@@ -171,9 +154,7 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     rows = [
         Row(sets=[f"{name}={known[place % len(known)]}" for name, known in labels.items()]) for place in range(most)
     ]
-    told = zip(
-        rows, answerer.answer([one for one in answerer.read(rows) if not isinstance(one, Exception)]), strict=True
-    )
+    told = zip(rows, answers(rows, answerer, loaded.budget), strict=True)
     return (
         "generation",
         ("conditions", "text"),

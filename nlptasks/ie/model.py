@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.batch import Batch, Budget
+from nlptasks.backbone import weights
+from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.hardware import ANY, Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError, UsageError
 from nlptasks.ie import knowledge
@@ -25,12 +25,12 @@ from nlptasks.ie.labels import Labels
 from nlptasks.ie.pointers import Linker, Pointer
 from nlptasks.ie.row import Options, Settings
 from nlptasks.ie.words import Words
+from nlptasks.inference import loaded
 from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 
 #: Tokens of one pass.
 TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 8192}
-NO_MODEL = models.missing("ie")
 FRONT = "ie."
 WORDS, KNOWN = f"{FRONT}list.words", f"{FRONT}list.known"
 
@@ -113,48 +113,29 @@ def rest(model: nn.Module, extras: Extras) -> dict[str, Tensor]:
     return {**{FRONT + name: tensor for name, tensor in own.items()}, **extras.named()}
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model ready to answer, and what it is called."""
+@dataclass(frozen=True, kw_only=True)
+class Loaded(loaded.Loaded):
+    """What finds entities or triples."""
 
     model: Any
     encoder: Encoder
-    options: Options
-    budget: Budget
-    name: str
-    method: str
-    folder: Path
     device: torch.device
+    options: Options
 
     @property
     def labels(self) -> Labels:
         """Give what it can say."""
         return self.encoder.labels
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the answers."""
-        return weights.fingerprint(self.folder)
 
-
-def load(
-    found: Checkpoint | None,
-    options: Options,
-    *,
-    backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
-) -> Loaded:
+def load(found: Checkpoint | None, options: Options, *, backbone: str | None = None, machine: Machine = ANY) -> Loaded:
     """Load a trained model.
 
     Args:
         found: the trained model, if any.
         options: how to answer.
         backbone: refused, for a plain encoder knows no labels.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
+        machine: what computes.
 
     Raises:
         ModelError: there is none, or it cannot be loaded.
@@ -163,24 +144,30 @@ def load(
     if backbone is not None:
         raise UsageError(f"--backbone {backbone}: has not learnt what to find; train it: nlpk train ie --backbone")
     if found is None:
-        raise ModelError(NO_MODEL)
+        raise ModelError(models.missing("ie"))
     if not isinstance(found.about.get("labels"), dict):
         raise ModelError(f"{found.folder}: nlpk.json has no labels; train the model again")
     settings = {**{field.name: field.default for field in fields(Settings)}, **found.settings}
-    labels, loaded = Labels.of_json(found.about["labels"]), weights.load(found.folder)
-    extras = Extras.of(loaded.rest)
+    labels, stored = Labels.of_json(found.about["labels"]), weights.load(found.folder)
+    extras = Extras.of(stored.rest)
     known = extras.known
     if options.knowledge is not None:
         if not settings["distant"]:
             needed = "a dgcnn model trained with --distant"
             raise UsageError(f"--knowledge {options.knowledge}: this model has no use for it, {needed} has")
         known = knowledge.read(options.knowledge)
-    model = assembled(found.method, loaded, labels, settings, extras)
+    model = assembled(found.method, stored, labels, settings, extras)
     reach = Reach.of(settings, asdict(options))
-    reach.check(loaded.bert.config.max_position_embeddings)
-    place = hardware.device(device)
-    model.to(place, hardware.dtype(dtype, place)[0]).eval().requires_grad_(False)
-    loaded.bert.freeze()
-    encoder = Encoder(loaded.text, found.method, reach, labels, known, extras.words)
-    budget = Budget(tokens or TOKENS.get(place.type, 4096))
-    return Loaded(model, encoder, options, budget, str(found.folder), found.method, weights.locate(found.folder), place)
+    reach.check(stored.bert.config.max_position_embeddings)
+    model.to(machine.place, machine.number_format).eval().requires_grad_(False)
+    stored.bert.freeze()
+    return Loaded(
+        model=model,
+        encoder=Encoder(stored.text, found.method, reach, labels, known, extras.words),
+        device=machine.place,
+        options=options,
+        budget=machine.budget(TOKENS),
+        name=str(found.folder),
+        method=found.method,
+        folder=found.folder,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,24 +15,26 @@ from nlptasks import files
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, RecordError
+from nlptasks.errors import InputError
 from nlptasks.ie import knowledge, labels, model, scores, words
 from nlptasks.ie.answers import Finder
-from nlptasks.ie.examples import Encoder, Example, Reach
+from nlptasks.ie.examples import Encoder, Reach
 from nlptasks.ie.labels import Labels
-from nlptasks.ie.model import NO_MODEL, TOKENS, Extras, Loaded, load
-from nlptasks.ie.row import ENTITIES_ONLY, METHODS, Options, Row, Settings, Sweep
-from nlptasks.task import Work
-from nlptasks.training import models
+from nlptasks.ie.model import Extras, Loaded, load
+from nlptasks.ie.row import ENTITIES_ONLY, Options, Row, Settings, Sweep
+from nlptasks.inference.predictor import answers
+from nlptasks.task import Task as AnyTask
+from nlptasks.task import Work, paired
+from nlptasks.training.checkpoint import Checkpoint
 
-__all__ = ["TOKENS", "Finder", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+__all__ = ["Finder", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
 
 logger = logging.getLogger(__name__)
 #: Rows that are looked at together when labels are collected.
 BLOCK = 1024
 
 
-class Task:
+class Task(AnyTask[nn.Module]):
     """One method of information extraction with its settings."""
 
     name = "ie"
@@ -67,20 +68,6 @@ class Task:
         self.encoder = Encoder(self.text, self.method, self.reach, self.labels, self.extras.known, self.extras.words)
         return self.labels.as_json()
 
-    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
-        """Leave the rows as they are: they have no scale."""
-        return rows
-
-    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Draw the rows to train on, where fewer than all are asked for."""
-        most = self.settings.max_rows
-        if most is None or most >= len(rows):
-            return rows
-        numbers = random.Random(self.settings.seed).sample(range(len(rows)), most)
-        select = getattr(rows, "select", None)
-        found: Sequence[Mapping[str, Any]] = select(numbers) if select else [rows[number] for number in numbers]
-        return found
-
     def model(self, backbone: Backbone) -> nn.Module:
         """Put the method's heads on a backbone.
 
@@ -89,9 +76,6 @@ class Task:
         """
         self.reach.check(backbone.bert.config.max_position_embeddings)
         return model.assembled(self.method, backbone, self.labels, asdict(self.settings), self.extras)
-
-    def check(self, model: nn.Module, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse nothing: `finish` has nothing to do."""
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Encode training rows for one forward pass."""
@@ -117,7 +101,8 @@ class Task:
         device = next(model.parameters()).device
         known, of_text = self.extras.known, self.extras.words
         encoder = Encoder(self.text, self.method, self.reach, self.labels, known, of_text)
-        loaded = Loaded(model, encoder, Options(), budget, self.name, self.method, Path(), device)
+        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method, "folder": Path()}
+        loaded = Loaded(model=model, encoder=encoder, device=device, budget=budget, **named)
         said, right = answered(loaded, rows)
         return scores.scored(said, right)
 
@@ -147,26 +132,9 @@ def answered(loaded: Loaded, rows: Sequence[Row]) -> tuple[list[scores.Said], li
         kind = "entities" if entities else "triples"
         raise InputError(f"a record without {kind}, which {loaded.method} finds; scoring needs them in every record")
     finder = Finder(loaded)
-    examples = [readable(example) for example in finder.read(rows)]
-    answers = loaded.budget.run(examples, finder.size, finder.answer)
-    said: list[scores.Said] = []
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-        said.append(scores.of_prediction(answer, entities))
+    said = [scores.of_prediction(answer, entities) for answer in answers(rows, finder, loaded.budget)]
     finder.report()
     return said, [scores.of_row(row, entities) for row in rows]
-
-
-def readable(example: Example | RecordError) -> Example:
-    """Give an example.
-
-    Raises:
-        RecordError: what kept a row from becoming one.
-    """
-    if isinstance(example, RecordError):
-        raise example
-    return example
 
 
 def worker(loaded: Loaded) -> Finder:
@@ -202,11 +170,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     Raises:
         InputError: not one prediction for each record, or one of another form.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     entities = any(row.triples is None for row in labelled)
     try:
-        said = [scores.of_prediction(prediction, entities) for prediction in predictions]
+        said = [scores.of_prediction(prediction, entities) for prediction, _ in paired(predictions, labelled)]
     except (KeyError, TypeError) as error:
         kind = "entities" if entities else "triples"
         raise InputError(
@@ -217,16 +183,12 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return {**scores.scored(said, right), **more}
 
 
-def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Read two sentences with the model that answers by default; without one, tell what could be trained."""
-    found = models.find("ie")
-    if found is None:
-        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
-    finder = Finder(load(found, Options()))
+def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Read two sentences with a model."""
+    loaded = load(found, Options())
     rows = [Row("《邪少兵王》是冰火未央写的网络小说"), Row("张艺谋导演的《红高粱》由姜文、巩俐主演")]
     lines: list[tuple[str, ...]] = []
-    examples = [one for one in finder.read(rows) if not isinstance(one, Exception)]
-    for row, answer in zip(rows, finder.answer(examples), strict=True):
+    for row, answer in zip(rows, answers(rows, Finder(loaded), loaded.budget), strict=True):
         for one in answer["triples"]:
             lines.append((row.text, one["subject"]["text"], one["predicate"], one["object"]["text"]))
         for one in [] if answer["triples"] else answer["entities"]:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from nlptasks.backbone.batch import Budget
-from nlptasks.errors import RecordError
+from nlptasks.errors import InputError, RecordError
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -35,7 +35,7 @@ READY = 256
 class Worker(Protocol[RowIn, Example, AnswerOut]):
     """What turns rows into answers: a task with its model."""
 
-    def read(self, rows: Sequence[RowIn]) -> list[Example | RecordError]:
+    def read(self, rows: Sequence[RowIn]) -> Sequence[Example | RecordError]:
         """Encode rows; a row that cannot be encoded gives its error instead."""
         ...
 
@@ -46,6 +46,30 @@ class Worker(Protocol[RowIn, Example, AnswerOut]):
     def answer(self, examples: Sequence[Example]) -> Sequence[AnswerOut]:
         """Compute the answers of one pass."""
         ...
+
+
+def answers(rows: Sequence[Row], worker: Worker[Row, Example, Answer], budget: Budget) -> list[Answer]:
+    """Answer rows that are all at hand, in order.
+
+    Raises:
+        InputError: a row cannot be encoded, or does not fit into memory.
+    """
+    examples = whole(worker.read(rows))
+    return whole(budget.run(examples, worker.size, worker.answer))
+
+
+def whole(found: Sequence[Item | RecordError]) -> list[Item]:
+    """Give what was found, where nothing failed.
+
+    Raises:
+        InputError: something did.
+    """
+    made = []
+    for one in found:
+        if isinstance(one, RecordError):
+            raise InputError(str(one)) from one
+        made.append(one)
+    return made
 
 
 def stream(

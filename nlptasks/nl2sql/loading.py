@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.batch import Budget
+from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import ANY, Machine
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
+from nlptasks.inference import loaded
 from nlptasks.nl2sql import baseline, reading
 from nlptasks.nl2sql.baseline import Baseline
 from nlptasks.nl2sql.decoding import Hypothesis
@@ -27,7 +27,6 @@ from nlptasks.training.checkpoint import Checkpoint
 
 #: Tokens of one pass.
 TOKENS = {"cpu": 4096, "cuda": 65536, "mps": 8192}
-NO_MODEL = models.missing("nl2sql")
 #: Names of the weights that are not the encoder's begin so.
 FRONT = "nl2sql."
 
@@ -89,60 +88,47 @@ def encoder_of(text: Text, method: str, settings: Mapping[str, Any]) -> Encoder:
     )
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model ready to answer, and what it is called."""
+@dataclass(frozen=True, kw_only=True)
+class Loaded(loaded.Loaded):
+    """What makes queries, and the tables."""
 
     model: Slots | Baseline
     encoder: Encoder
     library: Library
     options: Options
-    budget: Budget
-    name: str
-    method: str
-    folder: Path
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the answers."""
-        return weights.fingerprint(self.folder)
 
 
-def load(
-    found: Checkpoint | None,
-    options: Options,
-    *,
-    backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
-) -> Loaded:
+def load(found: Checkpoint | None, options: Options, *, backbone: str | None = None, machine: Machine = ANY) -> Loaded:
     """Load what answers.
 
     Args:
         found: the trained model.
         options: how to answer, and which tables.
         backbone: refused, because a backbone alone has no heads.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
+        machine: what computes.
 
     Raises:
         ModelError: there is none, or it cannot be loaded.
         InputError: a table cannot be read.
     """
     if found is None:
-        raise ModelError(NO_MODEL)
+        raise ModelError(models.missing("nl2sql"))
     library = Library.asked(options)
-    loaded = weights.load(found.folder)
-    model = assembled(loaded, found.method)
-    place = hardware.device(device)
-    model.to(place, hardware.dtype(dtype, place)[0]).eval().requires_grad_(False)
+    stored = weights.load(found.folder)
+    model = assembled(stored, found.method)
+    model.to(machine.place, machine.number_format).eval().requires_grad_(False)
     model.bert.freeze()
     for module in model.heads.values():
         if isinstance(module, Linear):
             module.freeze()
     settings = {field: getattr(Settings, field) for field in ("limit", "question_limit", "types", "matching")}
-    encoder = encoder_of(loaded.text, found.method, settings | found.settings)
-    budget = Budget(tokens or TOKENS.get(place.type, 4096))
-    return Loaded(model, encoder, library, options, budget, str(found.folder), found.method, found.folder)
+    return Loaded(
+        model=model,
+        encoder=encoder_of(stored.text, found.method, settings | found.settings),
+        library=library,
+        options=options,
+        budget=machine.budget(TOKENS),
+        name=str(found.folder),
+        method=found.method,
+        folder=found.folder,
+    )

@@ -17,6 +17,7 @@ from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.inference.predictor import answers, whole
 from nlptasks.nl2sql import baseline
 from nlptasks.nl2sql import model as slots
 from nlptasks.nl2sql.answers import Answerer
@@ -24,14 +25,15 @@ from nlptasks.nl2sql.encoding import Example
 from nlptasks.nl2sql.inputs import put_together
 from nlptasks.nl2sql.lessons import taught
 from nlptasks.nl2sql.library import Library
-from nlptasks.nl2sql.loading import NO_MODEL, TOKENS, Loaded, assembled, encoder_of, load, rest
+from nlptasks.nl2sql.loading import Loaded, assembled, encoder_of, load, rest
 from nlptasks.nl2sql.query import Query
-from nlptasks.nl2sql.row import METHODS, Options, Row, Settings, Sweep, reference
+from nlptasks.nl2sql.row import Options, Row, Settings, Sweep, reference
 from nlptasks.nl2sql.scores import Judged, scored
-from nlptasks.task import Work
-from nlptasks.training import models
+from nlptasks.task import Task as AnyTask
+from nlptasks.task import Work, paired
+from nlptasks.training.checkpoint import Checkpoint
 
-__all__ = ["TOKENS", "Answerer", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+__all__ = ["Answerer", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
 
 #: Stretches of a question that are no values, beside those that rules find.
 DISTRACTORS = 3
@@ -39,7 +41,7 @@ DISTRACTORS = 3
 logger = logging.getLogger(__name__)
 
 
-class Task:
+class Task(AnyTask[Any]):
     """One method of NL2SQL with its settings."""
 
     name = "nl2sql"
@@ -51,17 +53,6 @@ class Task:
         self.encoder = encoder_of(text, method, asdict(settings))
         self.library = Library.of(settings.tables, settings.dev_tables)
         self.known: dict[str, tuple[Example, Query | None]] = {}
-
-    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
-        """Leave the rows as they are: queries have no scale."""
-        return rows
-
-    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Draw the rows to train on, where fewer than all are asked for."""
-        most = self.settings.max_rows
-        if most is None or most >= len(rows):
-            return rows
-        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
 
     def model(self, backbone: Backbone) -> slots.Slots | baseline.Baseline:
         """Put the method's heads on a backbone.
@@ -122,7 +113,8 @@ class Task:
 
     def score(self, model: Any, rows: Sequence[Row], budget: Budget) -> dict[str, float]:  # noqa: ANN401
         """Answer rows and score the answers."""
-        loaded = Loaded(model, self.encoder, self.library, Options(), budget, self.name, self.method, Path())
+        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method, "folder": Path()}
+        loaded = Loaded(model=model, encoder=self.encoder, library=self.library, budget=budget, **named)
         return scores_of(loaded, rows)
 
     def rest(self, model: Any) -> dict[str, Tensor]:  # noqa: ANN401
@@ -156,20 +148,8 @@ def scores_of(loaded: Loaded, labelled: Sequence[Row]) -> dict[str, float]:
         InputError: a reference does not fit its table.
     """
     answerer = Answerer(loaded)
-    answers = loaded.budget.run(unfailing(answerer.read(labelled)), answerer.size, answerer.answers)
-    return scored([judged(loaded, row, answer.query) for row, answer in zip(labelled, unfailing(answers), strict=True)])
-
-
-def unfailing(found: Sequence[Any]) -> list[Any]:
-    """Give what was found, where nothing failed.
-
-    Raises:
-        InputError: something did.
-    """
-    for one in found:
-        if isinstance(one, RecordError):
-            raise InputError(str(one)) from one
-    return list(found)
+    found = whole(loaded.budget.run(whole(answerer.read(labelled)), answerer.size, answerer.answers))
+    return scored([judged(loaded, row, answer.query) for row, answer in zip(labelled, found, strict=True)])
 
 
 def judged(loaded: Loaded, row: Row, answer: Query | None) -> Judged:
@@ -207,11 +187,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     Raises:
         InputError: not one prediction for each record, or one that has neither.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     library = Library.of(None)
     found = []
-    for prediction, row in zip(predictions, labelled, strict=True):
+    for prediction, row in paired(predictions, labelled):
         table = library.table(row.table_id, row.inline)
         found.append(Judged(predicted(prediction, table.names), reference(row.sql or "{}", table.names), table))
     return scored(found)
@@ -233,18 +211,15 @@ def predicted(prediction: Any, header: list[str]) -> Query | None:  # noqa: ANN4
         return None
 
 
-def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Ask a small table with the model that answers by default; without one, tell what could be trained."""
-    found = models.find("nl2sql")
-    if found is None:
-        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Ask a small table with a model."""
     rows = [["江苏", 8500, 10.7], ["浙江", 6500, 10.5], ["安徽", 6100, 14.0]]
     header = ["省份", "人口(万人)", "面积(万平方公里)"]
     own = json.dumps({"header": header, "types": ["text", "real", "real"], "rows": rows})
     answerer = Answerer(load(found, Options()))
     asked = [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
-    answers = answerer.answer(unfailing(answerer.read(asked)))
+    told = answers(asked, answerer, answerer.loaded.budget)
     lines: list[tuple[str, ...]] = [
-        (row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, answers, strict=True)
+        (row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, told, strict=True)
     ]
     return "nl2sql: 省份, 人口(万人), 面积(万平方公里)", ("question", "sql", "rows"), lines

@@ -1,8 +1,7 @@
-"""The model in pre-training: the encoder and BERT's head over it, and what both cost."""
+"""The language model in pre-training, and what it costs."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,36 +9,22 @@ from torch import Tensor, nn
 
 from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import Bert, Config, Layer
+from nlptasks.backbone.bert import Config, Layer
 from nlptasks.backbone.dropout import Dropout
-from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.pretraining.lessons import Lesson
 
 
-class Model(nn.Module):
-    """An encoder with a head that names tokens."""
-
-    def __init__(self, bert: Bert, head: TokenHead) -> None:
-        """Put the head on the encoder."""
-        super().__init__()
-        self.bert, self.head = bert, head
+class Model(LanguageModel):
+    """A language model that learns all objectives in one pass."""
 
     def transformed(self, lesson: Lesson) -> Tensor:
         """Read all rows in one pass, and transform the tokens that have a target: (M, H)."""
-        last = deque(self.bert.states(list(groups(lesson))), maxlen=1).pop()
-        chosen: Tensor = self.head(last[lesson.places])
-        return chosen
+        return self.states(list(groups(lesson)), lesson.places)
 
-    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
+    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # a lesson says all
         """Compute the weighted sum of the losses, a scalar, and the losses themselves, (M,) float32."""
-        states, embeddings, bias = self.transformed(lesson), self.bert.tokens.weight, self.head.bias
-        if states.device.type == "cpu":
-            found: tuple[Tensor, Tensor] = WeightedLoss.apply(  # type: ignore[no-untyped-call]  # torch's own
-                states, embeddings, bias, lesson.targets, lesson.weights
-            )
-            return found
-        losses = token_losses(states, embeddings, bias, lesson.targets)
-        return (losses * lesson.weights).sum(), losses.detach()
+        return self.loss(self.transformed(lesson), lesson.targets, lesson.weights)
 
     def set_dropout(self, share: float) -> None:
         """Set all dropout; the configuration, which is saved, stays as it is."""

@@ -1,23 +1,16 @@
-"""QA's model: an encoder with the head that names tokens, put together from a backbone and loaded to answer."""
+"""QA's model, which is a language model, loaded to answer."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from nlptasks.backbone import hardware, weights
-from nlptasks.backbone.batch import Batch, Budget
-from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
+from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import ANY, Machine
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
-from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
+from nlptasks.inference import loaded
 from nlptasks.qa import pairs_row
 from nlptasks.qa.examples import Limits
 from nlptasks.qa.row import METHODS, Options, Settings
@@ -28,67 +21,17 @@ from nlptasks.writing.draft import Writer
 #: Tokens of one pass: enough that a step of writing, one token a passage, keeps the processor busy.
 TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
 
-NO_MODEL = models.missing("qa")
 logger = logging.getLogger(__name__)
 
 
-class Reader(nn.Module):
-    """An encoder with a head that names tokens."""
-
-    def __init__(self, bert: Bert, head: TokenHead) -> None:
-        """Put the head on the encoder."""
-        super().__init__()
-        self.bert, self.head = bert, head
-
-    def states(self, groups: Sequence[Batch], places: Tensor) -> Tensor:
-        """Read groups in one pass, and transform some tokens for the head: (M, H).
-
-        Args:
-            groups: each of one length.
-            places: (M,) int, which tokens of the groups laid end to end.
-        """
-        last = deque(self.bert.states(groups), maxlen=1).pop()
-        transformed: Tensor = self.head(last[places])
-        return transformed
-
-    def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
-        """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int."""
-        places, tokens = targets
-        states, embeddings, bias = self.states(groups, places), self.bert.tokens.weight, self.head.bias
-        if states.device.type != "cpu":
-            return token_losses(states, embeddings, bias, tokens).mean()
-        shares = torch.full(tokens.shape, 1 / len(tokens))
-        loss: Tensor = WeightedLoss.apply(states, embeddings, bias, tokens, shares)[0]  # type: ignore[no-untyped-call]
-        return loss
-
-
-def assembled(backbone: Backbone) -> Reader:
-    """Put a backbone's head for masked words on its encoder, or a new one where it has none."""
-    rest = backbone.rest
-    head = TokenHead.load(backbone.bert, rest)
-    if head is None:
-        logger.info("%s: no head for masked words; it starts from random weights", backbone.name)
-        head = TokenHead(backbone.bert.config)
-    return Reader(backbone.bert, head)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model ready to answer, and what it is called."""
+@dataclass(frozen=True, kw_only=True)
+class Loaded(loaded.Loaded):
+    """What writes answers, or questions."""
 
     writer: Writer
     text: Text
-    options: Options | pairs_row.Options
     limits: Limits
-    budget: Budget
-    name: str
-    method: str
-    folder: Path
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the answers."""
-        return weights.fingerprint(self.folder)
+    options: Options | pairs_row.Options
 
 
 def load(
@@ -96,9 +39,7 @@ def load(
     options: Options | pairs_row.Options,
     *,
     backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
+    machine: Machine = ANY,
 ) -> Loaded:
     """Load what answers: a trained model, or a backbone as it is.
 
@@ -106,39 +47,29 @@ def load(
         found: the trained model, if any.
         options: how to answer.
         backbone: folder or hub name of one that answers as it is, where there is no model.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
+        machine: what computes.
 
     Raises:
         ModelError: there is neither, or it cannot be loaded, or has no head.
         UsageError: more is to be read at once than the model can.
     """
-    source = found.folder if found else backbone
-    if source is None:
-        raise ModelError(NO_MODEL)
+    source = models.source("qa", found, backbone)
     if found and isinstance(options, pairs_row.Options) and not found.settings.get("generate"):
         raise ModelError(f"{source}: has not learnt to write questions; train one with nlpk train qa --generate")
-    loaded = weights.load(source)
-    head = TokenHead.load(loaded.bert, loaded.rest)
-    if head is None:
-        raise ModelError(f"{source}: no head for masked words, which answers need; train one with nlpk train qa")
+    stored = weights.load(source)
+    model = LanguageModel.trained(stored, "qa")
     if not found:
-        logger.info("%s has not learnt to answer; train it with nlpk train qa", loaded.name)
+        logger.info("%s has not learnt to answer; train it with nlpk train qa", stored.name)
     limits = Limits.of(found.settings if found else asdict(Settings()), asdict(options))
-    limits.check(loaded.bert.config.max_position_embeddings)
-    place = hardware.device(device)
-    number_format = hardware.dtype(dtype, place)[0]
-    loaded.bert.to(place, number_format).freeze()
-    head.to(place, number_format).eval().requires_grad_(False)
-    head.dense.freeze()
+    limits.check(stored.bert.config.max_position_embeddings)
+    model.ready(machine)
     return Loaded(
-        Writer.of(loaded.bert, head, freeze=True),
-        loaded.text,
-        options,
-        limits,
-        Budget(tokens or TOKENS.get(place.type, 4096)),
-        str(source),
-        found.method if found else next(iter(METHODS)),
-        weights.locate(source),
+        writer=Writer.of(model.bert, model.head, freeze=True),
+        text=stored.text,
+        limits=limits,
+        options=options,
+        budget=machine.budget(TOKENS),
+        name=str(source),
+        method=found.method if found else next(iter(METHODS)),
+        folder=weights.locate(source),
     )

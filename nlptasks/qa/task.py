@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,23 +11,25 @@ from typing import Any
 from torch import Tensor
 
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, UsageError
+from nlptasks.inference.predictor import answers
 from nlptasks.qa import pairs_row
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Encoder, Limits
 from nlptasks.qa.layouts import Layout
-from nlptasks.qa.model import NO_MODEL, TOKENS, Loaded, Reader, assembled, load
+from nlptasks.qa.model import Loaded, load
 from nlptasks.qa.pairs import Asker
-from nlptasks.qa.row import METHODS, Options, Row, Settings, Sweep
+from nlptasks.qa.row import Options, Row, Settings, Sweep
 from nlptasks.qa.scores import scored
-from nlptasks.task import Work
-from nlptasks.training import models
+from nlptasks.task import Task as AnyTask
+from nlptasks.task import Work, paired
+from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
 
 __all__ = [
-    "TOKENS",
     "Answerer",
     "Loaded",
     "Task",
@@ -42,7 +43,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class Task:
+class Task(AnyTask[LanguageModel]):
     """One method of QA with its settings."""
 
     name = "qa"
@@ -61,28 +62,14 @@ class Task:
         self.encoder = Encoder(text, self.limits)
         self.layout = Layout(method, text, self.limits.answer)
 
-    def scaled(self, rows: Any) -> Any:  # noqa: ANN401 - a table of the datasets library
-        """Leave the rows as they are: answers have no scale."""
-        return rows
-
-    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Draw the rows to train on, where fewer than all are asked for."""
-        most = self.settings.max_rows
-        if most is None or most >= len(rows):
-            return rows
-        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
-
-    def model(self, backbone: Backbone) -> Reader:
+    def model(self, backbone: Backbone) -> LanguageModel:
         """Put the head that names tokens on a backbone.
 
         Raises:
             UsageError: more is to be read at once than the backbone can.
         """
         self.limits.check(backbone.bert.config.max_position_embeddings)
-        return assembled(backbone)
-
-    def check(self, model: Reader, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse nothing: `finish` has nothing to do."""
+        return LanguageModel.new(backbone)
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Lay out what rows teach, for one forward pass."""
@@ -91,14 +78,12 @@ class Task:
             lessons += [replace(lesson, is_asked=False) for lesson in lessons if lesson.answer]
         return self.layout.work(lessons)
 
-    def loss(self, model: Reader, work: Work) -> Tensor:
+    def loss(self, model: LanguageModel, work: Work) -> Tensor:
         """Compute the mean cross entropy of the answers' tokens."""
-        if work.targets is None:
-            raise ValueError("training needs targets")
         loss: Tensor = model(work.groups, work.targets)
         return loss
 
-    def finish(self, model: Reader, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
+    def finish(self, model: LanguageModel, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
         """Tell what was longer than is read at once; the model stays as it is."""
         logger.info(
             "of %(passages)d passages seen, %(windowed)d were longer than a window; %(answers)d answers were cut",
@@ -106,25 +91,21 @@ class Task:
         )
         return False
 
-    def score(self, model: Reader, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
+    def score(self, model: LanguageModel, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
         """Answer rows and score the answers."""
         writer = Writer.of(model.bert, model.head)
-        loaded = Loaded(writer, self.text, Options(), self.limits, budget, self.name, self.method, Path())
+        asked: dict[str, Any] = {"options": Options(), "limits": self.limits, "text": self.text}
+        loaded = Loaded(writer=writer, budget=budget, name=self.name, method=self.method, folder=Path(), **asked)
         return scores_of(Answerer(loaded), rows)
 
-    def rest(self, model: Reader) -> dict[str, Tensor]:
+    def rest(self, model: LanguageModel) -> dict[str, Tensor]:
         """Name the weights beside the encoder's."""
-        return {name: tensor.detach() for name, tensor in model.head.named().items()}
+        return model.named()
 
 
 def scores_of(answerer: Answerer, labelled: Sequence[Row]) -> dict[str, float]:
     """Answer rows and score the answers."""
-    answers = answerer.loaded.budget.run(answerer.read(labelled), answerer.size, answerer.answer)
-    texts = []
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-        texts.append(answer["answer"])
+    texts = [answer["answer"] for answer in answers(labelled, answerer, answerer.loaded.budget)]
     answerer.report()
     return scored(texts, [row.answers or [] for row in labelled])
 
@@ -152,26 +133,20 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     Raises:
         InputError: not one prediction for each record, or one without an answer.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     try:
-        answers = [str(prediction["answer"]) for prediction in predictions]
+        told = [str(prediction["answer"]) for prediction, _ in paired(predictions, labelled)]
     except (KeyError, TypeError) as error:
         raise InputError(
             'a prediction without an answer; expected lines with {"prediction": {"answer": text}}'
         ) from error
-    return scored(answers, [row.answers or [] for row in labelled])
+    return scored(told, [row.answers or [] for row in labelled])
 
 
-def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Answer a few questions with the model that answers by default; without one, tell what could be trained."""
-    found = models.find("qa")
-    if found is None:
-        return NO_MODEL, ("method", "what it does"), [(name, method.summary) for name, method in METHODS.items()]
+def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Answer a few questions with a model."""
     answerer = Answerer(load(found, Options()))
     passage = "诺贝尔奖根据瑞典化学家诺贝尔的遗嘱设立，1901年首次颁发，每年在斯德哥尔摩和奥斯陆颁奖。"
     rows = [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "诺贝尔是哪国人？")]
-    answers = answerer.answer(answerer.read(rows))
-    told = zip(rows, answers, strict=True)
+    told = zip(rows, answers(rows, answerer, answerer.loaded.budget), strict=True)
     lines: list[tuple[str, ...]] = [(row.question, one["answer"], f"{one['score']:.3f}") for row, one in told]
     return f"qa: {passage}", ("question", "answer", "score"), lines

@@ -11,11 +11,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlptasks import HERE, places
-from nlptasks.backbone import hardware, weights
+from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.hardware import ANY, Machine
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import UsageError
+from nlptasks.inference import loaded
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder
 from nlptasks.similarity.row import LEAST_LIMIT, Options
 from nlptasks.training.checkpoint import Checkpoint
@@ -27,27 +29,14 @@ TOKENS = {"cpu": 2048, "cuda": 131072, "mps": 16384}
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A model ready to embed, and what it is called."""
+@dataclass(frozen=True, kw_only=True)
+class Loaded(loaded.Loaded):
+    """What embeds; its fingerprint leaves the pooling out."""
 
     embedder: Embedder
-    name: str
-    method: str
-    folder: Path
     pooling: str
     origin: dict[str, str]
     """The option that loads it again: `model` or `backbone`, with a folder, a hub name or `embedded`."""
-
-    @property
-    def budget(self) -> Budget:
-        """Give the budget of a pass."""
-        return self.embedder.budget
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash what decides the vectors, the pooling apart."""
-        return weights.fingerprint(self.folder)
 
 
 def load(
@@ -55,9 +44,7 @@ def load(
     options: Options,
     *,
     backbone: str | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    tokens: int | None = None,
+    machine: Machine = ANY,
     freeze: bool = True,
 ) -> Loaded:
     """Load what embeds: a trained model, or a backbone as it is.
@@ -66,9 +53,7 @@ def load(
         found: the trained model; with none the backbone answers by itself, without a whitening that it may bring.
         options: pooling and limit.
         backbone: folder or hub name; the embedded one by default.
-        device: see `hardware.device`.
-        dtype: see `hardware.dtype`.
-        tokens: of one pass; a good number for the device by default.
+        machine: what computes.
         freeze: lay the weights out for the processor; without it they can be stored again.
 
     Raises:
@@ -76,29 +61,34 @@ def load(
         UsageError: another pooling than the one a whitening in the model was fitted for, or too high a limit.
     """
     source = found.folder if found else backbone
-    loaded = weights.load(source)
-    check_limit(options.limit, loaded)
-    if not found and drop_whitening(loaded):
+    stored = weights.load(source)
+    check_limit(options.limit, stored)
+    if not found and drop_whitening(stored):
         logger.info("%s: as a backbone it embeds without its whitening; with --model it has it", backbone)
     settings = found.settings if found else {}
     pooling = options.pooling or settings.get("pooling", DEFAULT_POOLING)
-    model = assembled(loaded, pooling)
+    model = assembled(stored, pooling)
     if model.whitening is not None and pooling != settings.get("pooling"):
         raise UsageError(f"--pooling {pooling}: the model's whitening was fitted for {settings.get('pooling')}")
-    place = hardware.device(device)
-    model.bert.to(place, hardware.dtype(dtype, place)[0])
-    model.to(place)
+    model.to(machine.place)
+    model.bert.to(machine.number_format)
     if freeze:
         model.bert.freeze()
     if model.pooler is not None:
         model.pooler.to(model.bert.norm.weight.dtype)
-    budget = Budget(tokens or TOKENS.get(place.type, 4096))
-    limit = options.limit or loaded.bert.config.max_position_embeddings
-    made = Embedder(model.eval(), loaded.text, budget, limit=limit, device=place)
-    name = str(found.folder) if found else backbone or places.EMBEDDED
+    budget = machine.budget(TOKENS)
+    limit = options.limit or stored.bert.config.max_position_embeddings
     folder = weights.locate(source)
-    origin = {"model" if found else "backbone": named(folder, None if found else backbone)}
-    return Loaded(made, name, found.method if found else "none", folder, pooling, origin)
+    return Loaded(
+        embedder=Embedder(model.eval(), stored.text, budget, limit=limit, device=machine.place),
+        pooling=pooling,
+        origin={"model" if found else "backbone": named(folder, None if found else backbone)},
+        options=options,
+        budget=budget,
+        name=str(found.folder) if found else backbone or places.EMBEDDED,
+        method=found.method if found else "none",
+        folder=folder,
+    )
 
 
 def named(folder: Path, asked: str | None) -> str:

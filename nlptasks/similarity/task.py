@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,17 +18,17 @@ from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
-from nlptasks.similarity.model import TOKENS, Loaded, assembled, check_limit, drop_whitening, embedder, load
+from nlptasks.similarity.model import Loaded, assembled, check_limit, drop_whitening, embedder, load
 from nlptasks.similarity.row import Options, Row, Settings, Sweep, flaw
-from nlptasks.task import Work
-from nlptasks.training import models
+from nlptasks.task import Task as AnyTask
+from nlptasks.task import Work, paired
+from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.training.metrics import pearson, spearman
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = [
-    "TOKENS",
     "Comparer",
     "Loaded",
     "Task",
@@ -48,7 +47,7 @@ LOSSES = {"infonce": info_nce, "flatnce": flat_nce}
 logger = logging.getLogger(__name__)
 
 
-class Task:
+class Task(AnyTask[SentenceEncoder]):
     """One training method of similarity with its settings."""
 
     name = "similarity"
@@ -64,13 +63,6 @@ class Task:
             return rows
         scores = rows.with_format("arrow")["score"].to_numpy()
         return rows.remove_columns("score").add_column("score", scores / (np.abs(scores).max() or 1.0))
-
-    def chosen(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Draw the rows to train on, where fewer than all are asked for."""
-        most = self.settings.max_rows
-        if most is None or most >= len(rows):
-            return rows
-        return [rows[place] for place in random.Random(self.settings.seed).sample(range(len(rows)), most)]
 
     def model(self, backbone: Backbone) -> SentenceEncoder:
         """Put the pooling and, where the checkpoint has one, the pooler on a backbone; a whitening is left out.
@@ -250,10 +242,8 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     Raises:
         InputError: not one prediction for each record, or one without a cosine.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     try:
-        answers = [float(prediction["cosine"]) for prediction in predictions]
+        answers = [float(prediction["cosine"]) for prediction, _ in paired(predictions, labelled)]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             'a prediction without a cosine; expected lines with {"prediction": {"cosine": number}}'
@@ -261,9 +251,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return correlations(answers, [row.score for row in labelled])
 
 
-def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Rank a few sentences by how near they are to a question, with the model that answers by default."""
-    comparer = Comparer(load(models.find("similarity"), Options()).embedder)
+def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Rank a few sentences by how near they are to a question, with a model or the embedded backbone."""
+    comparer = Comparer(load(found, Options()).embedder)
     question = "怎么更换绑定的手机号"
     others = ("想把注册时的手机换成新号码", "如何查询本月话费", "手机屏幕碎了去哪里修", "明天北京会下雨吗")
     values = comparer.cosines([(question, other) for other in others])

@@ -122,6 +122,18 @@ def listed() -> list[Listed]:
     return [look(folder, origin, folder in answering) for folder, origin in folders.items()]
 
 
+def source(task: str, found: Checkpoint | None, backbone: str | None = None) -> str | Path:
+    """Tell where the weights are that answer: a trained model, or a backbone as it is.
+
+    Raises:
+        ModelError: there is neither.
+    """
+    chosen = found.folder if found else backbone
+    if chosen is None:
+        raise ModelError(missing(task))
+    return chosen
+
+
 def missing(task: str) -> str:
     """Say that a task has no model, and how to get one."""
     return (

@@ -26,7 +26,7 @@ from nlptasks import files, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, UsageError
-from nlptasks.task import Task, fit_labels
+from nlptasks.task import Task
 from nlptasks.training import checkpoint, data
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
@@ -84,7 +84,7 @@ class Training:
             backbone.simplify_vocabulary()
         self.task = module.Task(plan.method, self.settings, backbone.text)
         found = rows_of(self.task, self.tables)
-        self.labels = fit_labels(self.task, found)
+        self.labels = self.task.fit_labels(found)
         self.model = self.task.model(backbone).to(self.device)
         self.text = backbone.text  # after the task, which may have given the backbone a vocabulary of its own
         self.run = Run(self.task, self.model, found, self.settings, self.device)

@@ -50,10 +50,8 @@ class Shuffled:
     def work(self, start: int) -> Iterator[list[Work]]:
         """Encode the passes of each update from `start` on."""
         size, epoch, order = self.pass_size, -1, []
-        stage = getattr(self.task, "stage", None)  # of a task whose lessons grow with the run
         for update in range(start, self.steps):
-            if stage:
-                stage(update / self.steps)
+            self.task.stage(update / self.steps)
             if update // self.per_epoch != epoch:
                 epoch = update // self.per_epoch
                 order = self.order(epoch)

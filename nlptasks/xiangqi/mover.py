@@ -7,12 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nlptasks.errors import ModelError
 from nlptasks.xiangqi import search
 from nlptasks.xiangqi.answers import wanted
 from nlptasks.xiangqi.games import Game
 from nlptasks.xiangqi.layouts import Layout
-from nlptasks.xiangqi.model import NO_MODEL, Loaded
+from nlptasks.xiangqi.model import Loaded
 from nlptasks.xiangqi.policy import Asked, drawn, opinions
 from nlptasks.xiangqi.settings import Playing
 
@@ -47,9 +46,7 @@ class Mover:
         Raises:
             ModelError: only the rules are there.
         """
-        if loaded.writer is None:
-            raise ModelError(NO_MODEL)
-        self.loaded, self.writer, self.playing = loaded, loaded.writer, playing
+        self.loaded, self.writer, self.playing = loaded, loaded.player, playing
         self.layout = Layout(loaded.method)
         self.dice = random.Random(playing.seed)
         self.depth = playing.search if loaded.method == "moves" else 0

@@ -79,3 +79,11 @@ def test_a_system_that_does_not_tell_its_cpu(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_rate_of_products_is_measured(dtype: torch.dtype) -> None:
     assert hardware.matrix_rate(torch.device("cpu"), dtype, seconds=0.01) > 1e8
+
+
+def test_a_machine_gives_what_suits_its_device_unless_told() -> None:
+    machine = hardware.Machine("cpu", "bf16")
+    assert (machine.place, machine.number_format) == (torch.device("cpu"), torch.bfloat16)
+    assert machine.budget({"cpu": 7, "cuda": 9}).tokens == 7
+    assert machine.budget({"cuda": 9}).tokens == hardware.USUAL
+    assert hardware.Machine("cpu", tokens=5).budget({"cpu": 7}).tokens == 5

@@ -21,7 +21,7 @@ import torch
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder
-from nlptasks.similarity.task import TOKENS
+from nlptasks.similarity.model import TOKENS
 
 LIMIT = 128
 BATCHES = (16, 32, 64, 128, 256, 512)

@@ -29,6 +29,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlptasks.backbone.batch import by_length
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import RecordError
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Example
@@ -60,7 +61,7 @@ def read(path: Path, count: int, seed: int = 0) -> list[Row]:
 def answerer(folder: Path, method: str, beam: int = 1) -> Answerer:
     """Load a model in float32."""
     found = checkpoint.open_folder(folder, "qa", method)
-    return Answerer(load(found, Options(beam=beam), device="cpu", dtype="float32"))
+    return Answerer(load(found, Options(beam=beam), machine=Machine(device="cpu", dtype="float32")))
 
 
 def naive_engine() -> ModuleType:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from nlptasks.backbone.hardware import Machine
 from nlptasks.training import checkpoint
 from nlptasks.xiangqi import rules
 from nlptasks.xiangqi.board import START
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--engine", help="command of a UCI engine; random moves by default")
     parser.add_argument("--go", default="depth 1", help="how the engine thinks")
     arguments = parser.parse_args()
-    loaded = load(checkpoint.open_folder(arguments.model, "xiangqi"), Options(), device="cpu")
+    loaded = load(checkpoint.open_folder(arguments.model, "xiangqi"), Options(), machine=Machine(device="cpu"))
     mover = Mover(loaded, Playing(search=arguments.search, seed=1))
     opponent = engine(arguments.engine, arguments.go) if arguments.engine else random_mover(1)
     scores = [result(mover, opponent, number % 2 == 0) for number in range(arguments.games)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nlptasks.backbone.hardware import Machine
 from nlptasks.generation.answers import Answerer
 from nlptasks.generation.model import load
 from nlptasks.generation.row import Options
@@ -20,6 +21,6 @@ def answerer(generation_models: dict[str, Path]) -> Callable[..., Answerer]:
 
     def made(name: str, tokens: int = 4096, **options: Any) -> Answerer:  # noqa: ANN401
         found = checkpoint.open_folder(generation_models[name])
-        return Answerer(load(found, Options(**options), device="cpu", dtype="float32", tokens=tokens))
+        return Answerer(load(found, Options(**options), machine=Machine(device="cpu", dtype="float32", tokens=tokens)))
 
     return made

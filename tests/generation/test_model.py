@@ -11,6 +11,7 @@ import torch
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.bert import Norm
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError, UsageError
 from nlptasks.generation.answers import Answerer
@@ -103,11 +104,16 @@ def test_no_special_token_is_ever_written(answerer: Made) -> None:
 
 def test_a_backbone_writes_as_it_is(generation_models: dict[str, Path], tiny_folder: Path) -> None:
     options = Options(limit=20)
-    loaded = load(None, options, backbone=str(generation_models["plain"]), device="cpu", dtype="float32", tokens=9)
+    loaded = load(
+        None,
+        options,
+        backbone=str(generation_models["plain"]),
+        machine=Machine(device="cpu", dtype="float32", tokens=9),
+    )
     assert loaded.method == "cln"
     assert loaded.labels == Labels()
     with pytest.raises(ModelError, match="no head for masked words"):
-        load(None, Options(), backbone=str(tiny_folder), device="cpu")
+        load(None, Options(), backbone=str(tiny_folder), machine=Machine(device="cpu"))
 
 
 def test_without_a_model_it_is_said_how_to_get_one() -> None:
@@ -118,9 +124,9 @@ def test_without_a_model_it_is_said_how_to_get_one() -> None:
 def test_texts_longer_than_a_model_can_read_are_refused(generation_models: dict[str, Path]) -> None:
     found = checkpoint.open_folder(generation_models["seq2seq"])
     with pytest.raises(UsageError, match="texts need 122 positions, the model has 64; lower --limit or --source-limit"):
-        load(found, Options(limit=100), device="cpu")
+        load(found, Options(limit=100), machine=Machine(device="cpu"))
     with pytest.raises(UsageError, match="--shortest 12: expected less than the 12 tokens"):
-        load(found, Options(shortest=12), device="cpu")
+        load(found, Options(shortest=12), machine=Machine(device="cpu"))
 
 
 def test_training_texts_longer_than_a_model_can_read_are_refused(tiny: Backbone) -> None:

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from nlptasks import rows
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.ie import model
 from nlptasks.ie.examples import TAUGHT, Reach
 from nlptasks.ie.row import METHODS, Options, Row, Settings, Sweep, training_rows
-from nlptasks.ie.task import Finder, Task, demo, evaluations, load, score_predictions, worker
+from nlptasks.ie.task import Finder, Task, evaluations, load, score_predictions, worker
 from nlptasks.task import Work
 from nlptasks.training import checkpoint
 
@@ -23,7 +24,9 @@ Records = Sequence[dict[str, Any]]
 
 
 def loaded(folders: dict[str, Path], method: str, **options: Any) -> model.Loaded:  # noqa: ANN401
-    return load(checkpoint.open_folder(folders[method]), Options(**options), device="cpu", dtype="float32")
+    return load(
+        checkpoint.open_folder(folders[method]), Options(**options), machine=Machine(device="cpu", dtype="float32")
+    )
 
 
 def ask(found: model.Loaded, *texts: str) -> list[dict[str, Any]]:
@@ -198,7 +201,8 @@ def test_a_model_needs_to_be_one(ie_models: dict[str, Path], tiny_folder: Path, 
     other = checkpoint.Checkpoint(ie_models["gplinker"], {**about, "method": "casrel"})
     with pytest.raises(ModelError, match="train the model again"):
         load(other, Options())
-    assert "no model for ie" in demo()[0]
+    with pytest.raises(ModelError, match="no model for ie"):
+        load(None, Options())
 
 
 def test_windows_must_move_on_and_fit(ie_models: dict[str, Path]) -> None:

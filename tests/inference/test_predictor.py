@@ -10,7 +10,7 @@ import torch
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, RecordError
 from nlptasks.inference import predictor
-from nlptasks.inference.predictor import ahead, stream, windows
+from nlptasks.inference.predictor import ahead, answers, stream, windows
 
 PATIENT = 60.0  # seconds that no test waits for
 
@@ -254,3 +254,14 @@ def test_a_window_has_as_many_rows_as_a_pass_has_tokens(tokens: int, longest: in
     sizes = [len(window) for window in stream(items, parse, Counter(), Budget(tokens), patience=PATIENT)]
     assert sum(sizes) == 9000
     assert max(sizes) == longest
+
+
+def test_rows_at_hand_are_answered_in_order_within_the_budget() -> None:
+    worker = Counter()
+    assert answers(["aaaa", "b", "cc", "ddddddddd"], worker, Budget(10)) == [4, 1, 2, 9]
+    assert all(sum(map(len, one)) <= 10 for one in worker.passes)
+
+
+def test_of_rows_at_hand_a_bad_one_is_an_error() -> None:
+    with pytest.raises(InputError, match="too long"):
+        answers(["a", "b" * 10], Counter(), Budget(10))

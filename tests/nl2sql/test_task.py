@@ -12,6 +12,7 @@ import torch
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.nl2sql import baseline, loading, model
 from nlptasks.nl2sql.baseline import place_of, ruled
@@ -80,7 +81,7 @@ def test_without_a_model_one_line_says_how_to_get_one() -> None:
 
 def test_blocks_give_the_same_scores_as_neighbours_do_not_matter(companies: Table, nl2sql_model: Path) -> None:
     found = checkpoint.open_folder(nl2sql_model)
-    loaded = loading.load(found, Options(), dtype="float32")
+    loaded = loading.load(found, Options(), machine=Machine(dtype="float32"))
     wide = of_rows("w", [f"列{number}" for number in range(40)], [list(range(40))])
     examples = [loaded.encoder.read("恒大集团的收入", companies), loaded.encoder.read("列3是12的", wide)]
     assert len(examples[1].blocks) > 1

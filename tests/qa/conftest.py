@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nlptasks.backbone.hardware import Machine
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.model import load
 from nlptasks.qa.row import Options, Row
@@ -28,7 +29,7 @@ def answerer(qa_models: dict[str, Path]) -> Callable[..., Answerer]:
 
     def made(method: str, tokens: int = 4096, **options: Any) -> Answerer:  # noqa: ANN401
         found = checkpoint.open_folder(qa_models[method])
-        return Answerer(load(found, Options(**options), device="cpu", dtype="float32", tokens=tokens))
+        return Answerer(load(found, Options(**options), machine=Machine(device="cpu", dtype="float32", tokens=tokens)))
 
     return made
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.weights import Backbone
 from nlptasks.qa.examples import Lesson
 from nlptasks.qa.layouts import Layout
-from nlptasks.qa.model import Reader
 from nlptasks.task import Work
 
 START, END, MASK = 3, 4, 5
@@ -106,7 +106,7 @@ def test_what_a_token_may_see(tiny: Backbone, method: str) -> None:
 
 def test_the_loss_is_the_mean_of_the_targets_losses(tiny: Backbone) -> None:
     torch.manual_seed(0)
-    reader = Reader(tiny.bert, TokenHead(tiny.bert.config)).eval()
+    reader = LanguageModel(tiny.bert, TokenHead(tiny.bert.config)).eval()
     for method in ("seq2seq", "mlm"):
         made = layout(tiny, method)
         work = made.work(LESSONS)

@@ -9,24 +9,26 @@ import pytest
 import torch
 
 from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.heads import TokenHead
-from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError, UsageError
-from nlptasks.qa.model import assembled, load
+from nlptasks.qa.model import load
 from nlptasks.qa.row import Options, Settings
 from nlptasks.training import checkpoint
 
 
 def test_a_trained_model_brings_its_limits_and_options_change_them(qa_models: dict[str, Path]) -> None:
     found = checkpoint.open_folder(qa_models["mlm"])
-    loaded = load(found, Options(question_limit=5), device="cpu")
+    loaded = load(found, Options(question_limit=5), machine=Machine(device="cpu"))
     assert (loaded.method, loaded.name) == ("mlm", str(qa_models["mlm"]))
     assert (loaded.limits.passage, loaded.limits.question, loaded.limits.answer) == (20, 5, 8)
     assert loaded.fingerprint == weights.fingerprint(qa_models["mlm"])
 
 
 def test_the_head_comes_out_as_it_was_saved(qa_models: dict[str, Path]) -> None:
-    loaded = load(checkpoint.open_folder(qa_models["seq2seq"]), Options(), device="cpu", dtype="float32")
+    loaded = load(
+        checkpoint.open_folder(qa_models["seq2seq"]), Options(), machine=Machine(device="cpu", dtype="float32")
+    )
     backbone = weights.load(qa_models["seq2seq"])
     head = TokenHead.load(backbone.bert, backbone.rest)
     assert head is not None
@@ -42,24 +44,17 @@ def test_without_model_and_backbone_one_line_says_how_to_get_one() -> None:
 
 
 def test_a_backbone_without_a_head_cannot_answer(tiny_folder: Path) -> None:
-    with pytest.raises(ModelError, match="no head for masked words, which answers need"):
+    with pytest.raises(ModelError, match="no head for masked words; train one with nlpk train qa"):
         load(None, Options(), backbone=str(tiny_folder))
 
 
 def test_more_than_the_positions_is_refused(qa_models: dict[str, Path]) -> None:
     with pytest.raises(UsageError, match="need 71 positions, the model has 64; lower --passage-limit"):
-        load(checkpoint.open_folder(qa_models["mlm"]), Options(passage_limit=50), device="cpu")
+        load(checkpoint.open_folder(qa_models["mlm"]), Options(passage_limit=50), machine=Machine(device="cpu"))
 
 
 def test_a_plain_backbone_answers_and_says_that_it_has_not_learnt_to(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        loaded = load(None, Options(), backbone=str(weights.DEFAULT), device="cpu")
+        loaded = load(None, Options(), backbone=str(weights.DEFAULT), machine=Machine(device="cpu"))
     assert "has not learnt to answer; train it with nlpk train qa" in caplog.text
     assert loaded.limits.answer == Settings().answer_limit
-
-
-def test_a_missing_head_is_started_fresh_to_train(tiny: Backbone, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        reader = assembled(tiny)
-    assert "no head for masked words; it starts from random weights" in caplog.text
-    assert reader.head.dense.weight.requires_grad

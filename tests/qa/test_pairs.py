@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.qa import pairs_row
 from nlptasks.qa.answers import Answerer
@@ -28,7 +29,7 @@ def asker(qa_models: dict[str, Path]) -> Callable[..., Asker]:
 
     def made(tokens: int = 4096, **options: float) -> Asker:
         found = checkpoint.open_folder(qa_models["seq2seq"])
-        loaded = load(found, Options(**options), device="cpu", dtype="float32", tokens=tokens)  # type: ignore[arg-type]
+        loaded = load(found, Options(**options), machine=Machine(device="cpu", dtype="float32", tokens=tokens))  # type: ignore[arg-type]
         made = worker(loaded)
         assert isinstance(made, Asker)
         return made
@@ -100,15 +101,15 @@ def test_a_passage_without_a_token_is_not_asked_about(asker: Callable[..., Asker
 
 def test_a_model_that_has_not_learnt_it_is_refused(qa_models: dict[str, Path]) -> None:
     with pytest.raises(ModelError, match="has not learnt to write questions; train one with nlpk train qa --generate"):
-        load(checkpoint.open_folder(qa_models["mlm"]), Options(), device="cpu")
+        load(checkpoint.open_folder(qa_models["mlm"]), Options(), machine=Machine(device="cpu"))
 
 
 def test_the_options_say_what_a_model_is_for(qa_models: dict[str, Path]) -> None:
     found = checkpoint.open_folder(qa_models["seq2seq"])
     with pytest.raises(TypeError, match="asking needs"):
-        Asker(load(found, Answering(), device="cpu"))
+        Asker(load(found, Answering(), machine=Machine(device="cpu")))
     with pytest.raises(TypeError, match="answering needs"):
-        Answerer(load(found, Options(), device="cpu"))
+        Answerer(load(found, Options(), machine=Machine(device="cpu")))
 
 
 def test_only_what_writes_learns_to_write_questions(asker: Callable[..., Asker]) -> None:

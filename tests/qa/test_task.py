@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ from torch import nn
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, UsageError
 from nlptasks.qa import task as module
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
 from nlptasks.qa.task import Task, demo, evaluations, score_predictions
-from nlptasks.training import models
+from nlptasks.training import checkpoint
 from nlptasks.training.trainer import Run, fit
 
 LIMITS: dict[str, Any] = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
@@ -63,13 +63,6 @@ def test_what_is_learnt_by_heart_is_answered(tiny: Backbone, method: str) -> Non
     model.eval()
     scores = task.score(model, rows(), Budget(4096))
     assert scores["exact_match"] == scores["f1"] == scores["no_answer_f1"] == 1.0
-
-
-def test_a_batch_needs_targets(tiny: Backbone) -> None:
-    task = Task("mlm", Settings(**LIMITS), tiny.text)
-    model = task.model(tiny)
-    with pytest.raises(ValueError, match="training needs targets"):
-        task.loss(model, replace(task.batch(lessons("mlm")), targets=None))
 
 
 def test_limits_beyond_the_positions_are_refused_before_training(tiny: Backbone) -> None:
@@ -125,22 +118,15 @@ def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Ans
     assert set(scores) == {"exact_match", "f1", "sogou_accuracy", "sogou_f1", "sogou_final", "no_answer_f1"}
 
 
-def test_the_demo_answers_where_there_is_a_model(
-    qa_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("NLPK_HOME", str(tmp_path))
-    title, columns, lines = demo()
-    assert title.startswith("no model for qa yet")
-    assert [line[0] for line in lines] == ["seq2seq", "mlm"]
-    models.use("qa", qa_models["seq2seq"])
-    title, columns, lines = demo()
+def test_the_demo_answers(qa_models: dict[str, Path]) -> None:
+    title, columns, lines = demo(checkpoint.open_folder(qa_models["seq2seq"]))
     assert title.startswith("qa: ")
     assert len(lines) == 2
     assert all(len(line) == len(columns) for line in lines)
 
 
 def test_a_backbone_as_it_is_can_be_asked() -> None:
-    loaded = module.load(None, Options(), backbone=str(weights.DEFAULT), device="cpu")
+    loaded = module.load(None, Options(), backbone=str(weights.DEFAULT), machine=Machine(device="cpu"))
     worker = module.worker(loaded)
     assert isinstance(worker, module.Answerer)
     (found,) = worker.answer(worker.read([Row("诺贝尔奖是哪年设立的", "诺贝尔奖于1895年设立。")]))

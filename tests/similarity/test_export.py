@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import WEIGHTS, Backbone
 from nlptasks.errors import ModelError
 from nlptasks.similarity import export, whitening
@@ -66,7 +67,7 @@ def fitted(tiny: Backbone, pooling: str, dims: int) -> nn.Linear:
 
 def opened(folder: Path, *, freeze: bool = False, limit: int | None = None) -> Loaded:
     found = checkpoint.open_folder(folder)
-    return load(found, Options(limit=limit), device="cpu", dtype="float32", freeze=freeze)
+    return load(found, Options(limit=limit), machine=Machine(device="cpu", dtype="float32"), freeze=freeze)
 
 
 def ours(loaded: Loaded) -> np.ndarray:
@@ -205,7 +206,9 @@ def test_the_card_says_what_it_is_and_keeps_that_of_the_training(tiny: Backbone,
 
 def test_a_plain_bert_is_exported_under_a_card_of_its_own(tiny_folder: Path, tmp_path: Path) -> None:
     source, out = str(tiny_folder), tmp_path / "out"
-    loaded = load(None, Options(pooling="cls"), backbone=source, device="cpu", dtype="float32", freeze=False)
+    loaded = load(
+        None, Options(pooling="cls"), backbone=source, machine=Machine(device="cpu", dtype="float32"), freeze=False
+    )
     export.sentence_transformers(loaded, out)
     assert np.abs(by_the_files(out) - ours(loaded)).max() < 1e-5
     assert "a plain BERT, pooling cls,\nnot whitened." in (out / "README.md").read_text("utf-8")
@@ -241,5 +244,7 @@ def test_an_export_that_fails_leaves_nothing(tiny: Backbone, tmp_path: Path) -> 
 def test_what_is_exported_is_a_backbone_here_again(tiny: Backbone, tmp_path: Path) -> None:
     loaded, out = opened(store(tmp_path / "trained", tiny, "first-last-avg")), tmp_path / "out"
     export.sentence_transformers(loaded, out)
-    again = load(None, Options(pooling="first-last-avg"), backbone=str(out), device="cpu", dtype="float32")
+    again = load(
+        None, Options(pooling="first-last-avg"), backbone=str(out), machine=Machine(device="cpu", dtype="float32")
+    )
     assert np.abs(ours(again) - ours(loaded)).max() < 1e-5

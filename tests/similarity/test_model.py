@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import UsageError
 from nlptasks.similarity.model import Loaded, drop_whitening, load
@@ -18,7 +19,7 @@ TEXTS = ("今天", "我们去玩", "the play")
 
 
 def on_cpu(backbone: Path, options: Options) -> Loaded:
-    return load(None, options, backbone=str(backbone), device="cpu", dtype="float32")
+    return load(None, options, backbone=str(backbone), machine=Machine(device="cpu", dtype="float32"))
 
 
 def vectors(loaded: Loaded) -> np.ndarray:

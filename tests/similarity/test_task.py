@@ -12,6 +12,7 @@ from torch import nn
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Batch, Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.similarity import task as similarity
@@ -150,7 +151,7 @@ def vectors(loaded: similarity.Loaded, texts: Sequence[str]) -> np.ndarray:
 
 
 def on_cpu(found: Checkpoint | None, options: Options | None = None, **how: Any) -> similarity.Loaded:  # noqa: ANN401
-    return load(found, options or Options(), device="cpu", dtype="float32", **how)
+    return load(found, options or Options(), machine=Machine(device="cpu", dtype="float32"), **how)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "last-avg", "first-last-avg"])
@@ -260,7 +261,7 @@ def test_a_supervised_loss_without_targets_is_a_mistake_of_the_caller(tiny: Back
 
 
 def test_the_demo_ranks_the_right_sentence_first() -> None:
-    title, columns, lines = similarity.demo()
+    title, columns, lines = similarity.demo(None)
     assert title.startswith("similarity: ")
     assert columns == ("sentence", "cosine")
     assert lines[0][0] == "想把注册时的手机换成新号码"

@@ -27,6 +27,9 @@ class Line:
     def __init__(self) -> None:
         self.seen: list[list[float]] = []
 
+    def stage(self, share: float) -> None:
+        """Teach the same from start to end."""
+
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         self.seen.append([row["x"] for row in rows])
         targets = torch.tensor([[row["x"], row["y"]] for row in rows])

@@ -49,7 +49,7 @@ def test_every_row_is_seen_once_an_epoch_in_another_order_each_time(line_run: Ma
 def test_a_task_with_stages_is_told_the_share_of_the_run_before_each_update(line_run: Make) -> None:
     run = line_run(steps=4)
     told: list[tuple[float, int]] = []
-    run.task.stage = lambda share: told.append((share, len(run.task.seen)))  # type: ignore[attr-defined]
+    run.task.stage = lambda share: told.append((share, len(run.task.seen)))  # type: ignore[attr-defined, method-assign]
     finish(run)
     assert told == [(0.0, 0), (0.25, 1), (0.5, 2), (0.75, 3)]
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from nlptasks.backbone.hardware import Machine
 from nlptasks.training import checkpoint
 from nlptasks.xiangqi.engine import Engine, depth, numbers, seconds
 from nlptasks.xiangqi.model import load
@@ -15,7 +16,9 @@ MATED = "3k5/3R5/3R5/9/9/9/9/9/9/4K4 b - - 0 1"
 @pytest.fixture
 def engine(xiangqi_models: dict[str, Path]) -> Engine:
     found = checkpoint.open_folder(xiangqi_models["moves"], "xiangqi")
-    return Engine(Mover(load(found, Options(), device="cpu", dtype="float32"), Playing(search=1, seed=1)), "nlpk")
+    return Engine(
+        Mover(load(found, Options(), machine=Machine(device="cpu", dtype="float32")), Playing(search=1, seed=1)), "nlpk"
+    )
 
 
 def talk(engine: Engine, *lines: str) -> list[str]:

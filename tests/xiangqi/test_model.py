@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from nlptasks.backbone import weights
+from nlptasks.backbone.hardware import Machine
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.errors import ModelError, RecordError, UsageError
 from nlptasks.training import checkpoint
 from nlptasks.xiangqi import policy, rules, search, sight, vocabulary
@@ -16,7 +19,7 @@ from nlptasks.xiangqi.answers import Answerer, wanted
 from nlptasks.xiangqi.board import START
 from nlptasks.xiangqi.games import Game, read_game
 from nlptasks.xiangqi.layouts import KEPT, Layout
-from nlptasks.xiangqi.model import Loaded, choice_losses, load
+from nlptasks.xiangqi.model import Loaded, choice_loss, choice_losses, load
 from nlptasks.xiangqi.mover import Mover
 from nlptasks.xiangqi.policy import Asked, Opinion, drawn, opinions
 from nlptasks.xiangqi.row import METHODS, Options, Row, Settings
@@ -37,7 +40,7 @@ def opened(xiangqi_models: dict[str, Path]) -> Open:
 
     def loaded(method: str = "moves", **options: object) -> Loaded:
         found = checkpoint.open_folder(xiangqi_models[method], "xiangqi", method)
-        return load(found, Options(**options), device="cpu", dtype="float32")  # type: ignore[arg-type]
+        return load(found, Options(**options), machine=Machine(device="cpu", dtype="float32"))  # type: ignore[arg-type]
 
     return loaded
 
@@ -194,11 +197,10 @@ def test_a_backbone_keeps_its_layers_and_the_words_that_both_know() -> None:
     assert not vocabulary.is_own("moves", backbone.text)
 
 
-def test_training_needs_targets(opened: Open) -> None:
-    task = Task("moves", Settings(), vocabulary.text("moves"))
+def test_training_needs_targets() -> None:
     work = Layout("moves").work([(read_game(MOVES), "*")], 64)
     with pytest.raises(ValueError, match="training needs targets"):
-        task.loss(None, type(work)(work.groups, work.order, None, work.tokens))  # type: ignore[arg-type]
+        choice_loss(LanguageModel.new(weights.load()), replace(work, targets=None), 1.0)
 
 
 def test_without_a_model_only_boards_are_drawn(tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_without_a_model_only_boards_are_drawn(tmp_path: Path) -> None:
         load(None, Options())
     with pytest.raises(ModelError, match="a plain BERT knows no moves"):
         load(None, Options(), backbone="embedded")
-    loaded = load(None, Options(svg=str(tmp_path / "b.svg")), device="cpu")
+    loaded = load(None, Options(svg=str(tmp_path / "b.svg")), machine=Machine(device="cpu"))
     assert loaded.fingerprint == "rules"
     with pytest.raises(ModelError, match="no model for xiangqi yet"):
         loaded.player  # noqa: B018
@@ -227,7 +229,7 @@ def test_a_model_of_another_vocabulary_is_refused(tiny_folder: Path, tmp_path: P
         tmp_path, backbone.bert, backbone.text, {}, {"nlpk": "0", "task": "xiangqi", "method": "moves", "settings": {}}
     )
     with pytest.raises(ModelError, match="not the tokens and the head of method moves; train it again"):
-        load(checkpoint.open_folder(tmp_path), Options(), device="cpu")
+        load(checkpoint.open_folder(tmp_path), Options(), machine=Machine(device="cpu"))
 
 
 def test_goals() -> None:
