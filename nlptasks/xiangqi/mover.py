@@ -16,7 +16,7 @@ from nlptasks.xiangqi.policy import Asked, drawn, opinions
 from nlptasks.xiangqi.settings import Playing
 
 #: A look ahead by one ply more takes about so many times as long.
-DEEPER = 6
+DEEPER = 10
 Ranked = list[tuple[int, float]]
 
 

@@ -57,9 +57,12 @@ def laid_out(positions: Sequence[Position]) -> tuple[Boards, Turns]:
     return boards, np.array([position.red for position in positions], dtype=bool)
 
 
-def legal_moves(boards: Boards, red: Turns) -> Found:
-    """Find every move that the rules allow, in the order of boards and move numbers."""
+def legal_moves(boards: Boards, red: Turns, *, captures: bool = False) -> Found:
+    """Find every move that the rules allow, or those that take a piece, in the order of boards and move numbers."""
     rows, sources, targets = reachable(boards, red)
+    if captures:
+        taking = boards[rows, targets] != 0
+        rows, sources, targets = rows[taking], sources[taking], targets[taking]
     kings = king_squares(boards, red)
     is_king = sources == kings[rows]
     touched = tables.TOUCHING[kings[rows], sources] | tables.TOUCHING[kings[rows], targets]
@@ -102,7 +105,7 @@ def in_check(boards: Boards, red: Turns) -> NDArray[np.bool_]:
     flat, starts = own.ravel(), (np.arange(len(boards)) * (SQUARES + 1))[:, None]
 
     def at(squares: Ints) -> Boards:
-        return flat.take(starts + squares.reshape(len(boards), -1)).reshape(squares.shape)
+        return flat.take(starts.reshape(-1, *[1] * (squares.ndim - 1)) + squares)
 
     line = at(tables.RAYS[kings])
     count = (line != 0).cumsum(2, dtype=np.int8)

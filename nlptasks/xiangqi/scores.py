@@ -20,6 +20,8 @@ from nlptasks.xiangqi.tables import BY_ICCS
 #: The first and the last ply of each part of a game, from 1.
 PHASES = {"opening": (1, 10), "middle": (11, 40), "end": (41, math.inf)}
 WITHIN = 5
+#: A probability that is as good as none.
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,21 @@ def scored(guesses: Iterable[Guess]) -> dict[str, float]:
 
 
 def summed(guesses: Sequence[Guess]) -> dict[str, float]:
-    """Give the shares of moves that were first and among the first five, and the perplexity before legality counts."""
+    """Give the shares of moves that were first and among the first five, and the perplexities.
+
+    `perplexity` counts what falls to illegal moves, `perplexity_legal` is that among the legal ones.
+    """
+    if not guesses:
+        return dict.fromkeys(("top1", "top5", "perplexity", "perplexity_legal"), math.nan)
     ranks = np.array([guess.rank for guess in guesses])
-    if not len(ranks):
-        return {"top1": math.nan, "top5": math.nan, "perplexity": math.nan}
-    perplexity = math.exp(-float(np.mean([guess.logprob for guess in guesses])))
-    return {"top1": float(np.mean(ranks == 1)), "top5": float(np.mean(ranks <= WITHIN)), "perplexity": perplexity}
+    every = np.array([guess.logprob for guess in guesses])
+    legal = np.log([max(guess.legal, TINY) for guess in guesses])
+    return {
+        "top1": float(np.mean(ranks == 1)),
+        "top5": float(np.mean(ranks <= WITHIN)),
+        "perplexity": math.exp(-every.mean()),
+        "perplexity_legal": math.exp((legal - every).mean()),
+    }
 
 
 def guesses_of(asked: Asked, said: Sequence[Opinion]) -> list[Guess]:
@@ -111,5 +122,5 @@ def foretold(ranked: Sequence[tuple[int, float]], move: int, ply: int) -> Guess:
     """Compare a list of moves with the one that was made; one that is not listed comes behind all of them."""
     for rank, (one, chance) in enumerate(ranked, 1):
         if one == move:
-            return Guess(ply, rank, math.log(max(chance, 1e-12)), 1.0)
-    return Guess(ply, 1 << 20, math.log(1e-12), 1.0)
+            return Guess(ply, rank, math.log(max(chance, TINY)), 1.0)
+    return Guess(ply, 1 << 20, math.log(TINY), 1.0)

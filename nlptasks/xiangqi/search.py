@@ -75,10 +75,10 @@ def values(loaded: Loaded, game: Game, plies: int) -> dict[int, float]:
     moves = first = np.zeros(0, dtype=np.int64)
     parents = np.zeros(1, dtype=np.int64)
     for ply in range(plies + EXCHANGES):
-        found = rules.legal_moves(boards, red)
+        found = rules.legal_moves(boards, red, captures=ply > plies)
         if 0 < ply < plies:
             write(draft, moves, parents, sight.beside(boards, red, found), red)
-        dead = np.bincount(found.boards, minlength=len(boards)) == 0
+        dead = (np.bincount(found.boards, minlength=len(boards)) == 0) & (ply <= plies)  # later moves are not all known
         levels.append(Level(boards, red, parents, dead, ply >= plies))
         kept = chosen(found, boards, red, draft, ply) if ply < plies else captures(found, boards)
         if not kept.any():

@@ -1,13 +1,15 @@
 """Play matches: `python tests/benchmarks/xiangqi_match.py MODEL [--engine fairy-stockfish] [--go "depth 1"]`.
 
 The model plays against random moves, or against another UCI engine with UCI_Variant xiangqi, half of the games as Red.
-Prints its score with a 95 % confidence interval.
+A game that repeats itself or is not over in time counts as a half for both, whoever is ahead. Prints the score with a
+95 % confidence interval. An illegal move, or an engine that stops answering, ends the match with an error.
 """
 
 import argparse
 import math
 import random
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from nlptasks.backbone.hardware import Machine
 from nlptasks.training import checkpoint
 from nlptasks.xiangqi import rules
 from nlptasks.xiangqi.board import START
-from nlptasks.xiangqi.games import Game
+from nlptasks.xiangqi.games import Game, check
 from nlptasks.xiangqi.model import load
 from nlptasks.xiangqi.mover import Mover
 from nlptasks.xiangqi.notation import read_uci, uci
@@ -53,18 +55,28 @@ def engine(command: str, go: str) -> Opponent:
     return move
 
 
-def result(mover: Mover, opponent: Opponent, is_red: bool) -> float:
-    """Play one game: 1 for a win of the model, 0 for a loss, else a half."""
+def result(mover: Mover, opponent: Opponent, is_red: bool) -> tuple[float, int]:
+    """Play one game: 1 for a win of the model, 0 for a loss, else a half; and its plies."""
     game = Game(rules.start_of(START))
     while len(game.moves) < LONGEST:
         state = game.state
         if state in ("checkmate", "stalemate"):
-            return float(game.now.red != is_red)
+            return float(game.now.red != is_red), len(game.moves)
         if state == "repetition":
-            return 0.5
+            break
         own = game.now.red == is_red
-        game = game.after(mover.choice(game).move if own else opponent(game))
-    return 0.5
+        move = mover.choice(game).move if own else opponent(game)
+        check(game.now, [move])
+        game = game.after(move)
+    return 0.5, len(game.moves)
+
+
+def summary(scores: list[float]) -> str:
+    """Tell the score, how sure it is, and how games ended."""
+    mean = sum(scores) / len(scores)
+    spread = 1.96 * math.sqrt(sum((score - mean) ** 2 for score in scores) / max(1, len(scores) - 1) / len(scores))
+    ended = f"{scores.count(1.0)} won, {scores.count(0.5)} drawn, {scores.count(0.0)} lost"
+    return f"{len(scores)} games: {mean:.3f} ± {spread:.3f}, {ended}"
 
 
 def main() -> None:
@@ -79,10 +91,15 @@ def main() -> None:
     loaded = load(checkpoint.open_folder(arguments.model, "xiangqi"), Options(), machine=Machine(device="cpu"))
     mover = Mover(loaded, Playing(search=arguments.search, seed=1))
     opponent = engine(arguments.engine, arguments.go) if arguments.engine else random_mover(1)
-    scores = [result(mover, opponent, number % 2 == 0) for number in range(arguments.games)]
-    mean = sum(scores) / len(scores)
-    spread = 1.96 * math.sqrt(sum((score - mean) ** 2 for score in scores) / max(1, len(scores) - 1) / len(scores))
-    print(f"{len(scores)} games: {mean:.3f} ± {spread:.3f}, {scores.count(1.0)} won, {scores.count(0.0)} lost")
+    began, scores, plies = time.process_time(), [], 0
+    for number in range(arguments.games):
+        score, length = result(mover, opponent, number % 2 == 0)
+        scores.append(score)
+        plies += length
+        if (number + 1) % 20 == 0:
+            print(f"… {summary(scores)}", flush=True)
+    print(f"{summary(scores)}; {plies / len(scores):.0f} plies a game", end="")
+    print(f", {(time.process_time() - began) / plies * 2:.3f} s of CPU time a move", flush=True)
 
 
 if __name__ == "__main__":

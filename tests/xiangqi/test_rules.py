@@ -52,6 +52,11 @@ def test_as_many_moves_as_others_count(fen: str, counts: list[int]) -> None:
     assert [rules.perft(position, depth) for depth in range(1, len(counts) + 1)] == counts
 
 
+def test_no_boards_have_no_moves() -> None:
+    none = rules.legal_moves(np.zeros((0, SQUARES), dtype=np.int8), np.zeros(0, dtype=bool))
+    assert len(none.moves) == 0
+
+
 def test_there_are_as_many_moves_as_pieces_can_ever_make() -> None:
     assert len(tables.MOVES) == 2086
     assert len(set(ICCS)) == 2086
@@ -223,6 +228,10 @@ def test_many_boards_at_once_have_the_moves_that_a_walk_over_each_board_finds() 
         assert bool(rules.in_check(boards[row : row + 1], red[row : row + 1])[0]) == naive_attacked(
             position, position.red
         )
+    taking = rules.legal_moves(boards, red, captures=True)
+    is_taken = boards[found.boards, tables.TARGETS[found.moves]] != 0
+    assert taking.moves.tolist() == found.moves[is_taken].tolist()
+    assert taking.boards.tolist() == found.boards[is_taken].tolist()
     mask = rules.legal_mask(boards, red)
     assert mask.sum() == len(found.moves)
     assert boards.shape == (len(positions), SQUARES)

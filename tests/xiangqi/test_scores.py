@@ -14,6 +14,7 @@ def test_scores_by_phase() -> None:
     assert found["top5"] == pytest.approx(2 / 3)
     assert found["legal"] == pytest.approx(0.8)
     assert found["perplexity"] == pytest.approx((2 * 4 * 2) ** (1 / 3))
+    assert found["perplexity_legal"] == pytest.approx((2 * 0.9 * 4 * 0.7 * 2 * 0.8) ** (1 / 3))
     assert found["top1_opening"] == 0.5
     assert found["top5_middle"] == 0
     assert "top1_end" not in found
