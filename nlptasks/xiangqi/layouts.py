@@ -22,6 +22,8 @@ from nlptasks.xiangqi.vocabulary import CHARACTERS, FIRST_CHARACTER, FIRST_RESUL
 
 #: Plies that are kept of a game too long to be read whole.
 KEPT = 256
+#: Plies that `chars` has room for.
+MOST_SPELLED = POSITIONS // 4 - 1
 #: Games of about one length that are padded to the longest of them.
 TOGETHER = 4
 CHARACTERS_OF = [[FIRST_CHARACTER + CHARACTERS.index(letter) for letter in name] for name in ICCS]
@@ -65,6 +67,10 @@ class Layout:
         moves = sight.move_tokens(np.array(game.moves[cut:], dtype=np.int64), red[:-1])
         ids = [FIRST_RESULT + RESULTS.index(result), *moves.tolist()]
         return Laid(ids, 0, cut, beside=torch.from_numpy(sight.beside(boards, red)))
+
+    def scored(self, game: Game) -> Game:
+        """Give the part of a game that is scored: for `chars`, as many of its first plies as there is room for."""
+        return shortened(game, MOST_SPELLED) if self.method == "chars" else game
 
     def work(self, lessons: Sequence[tuple[Game, str]], length: int) -> Work:
         """Lay lessons out for one forward pass.
@@ -116,8 +122,7 @@ def characters(game: Game) -> Laid:
     """
     if not same_start(game.start, STARTING):
         raise RecordError("a model of method chars knows games from the usual start only; use one of method moves")
-    most = POSITIONS // 4 - 1
-    if len(game.moves) > most:
-        found = f"{len(game.moves)} plies; a model of method chars reads {most}"
+    if len(game.moves) > MOST_SPELLED:
+        found = f"{len(game.moves)} plies; a model of method chars reads {MOST_SPELLED}"
         raise RecordError(f"{found}; use one of method moves")
     return Laid([0, *(token for move in game.moves for token in CHARACTERS_OF[move])], 0, span=4)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
@@ -56,6 +57,8 @@ class Task(AnyTask[LanguageModel]):
         """Make a model: new, of the backbone's layers, or the one that the backbone is already."""
         if not vocabulary.is_own(self.method, backbone.text):
             vocabulary.taught(backbone, self.method, self.settings)
+        if not backbone.rest:  # from scratch, which is no reason to say that a head is missing
+            return LanguageModel(backbone.bert, TokenHead(backbone.bert.config))
         return LanguageModel.new(backbone)
 
     def stage(self, share: float) -> None:
