@@ -10,13 +10,15 @@ from safetensors.torch import save_file
 
 from nlptasks import files
 from nlptasks.backbone import deltas, sums, weights
+from nlptasks.backbone.text import Text
 from nlptasks.errors import UsageError
 from nlptasks.training import checkpoint
 from nlptasks.training.checkpoint import Checkpoint
 
 #: Beside weights, tokenizer and what a model says of itself.
 COPIED = ("config.json", "README.md")
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+MODEL = (*COPIED, *TOKENIZER, weights.WEIGHTS, checkpoint.ABOUT)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
     save_file({name: tensor.contiguous() for name, tensor in small.items()}, out / weights.WEIGHTS)
     for name in COPIED:
         shutil.copyfile(found.folder / name, out / name)
-    for name in TOKENIZER:
-        if (named / name).is_file() and not (under and is_same(named / name, under / name)):
+    if under is None or not is_same(named, under):
+        for name in TOKENIZER:
             shutil.copyfile(named / name, out / name)
     about = {name: value for name, value in found.about.items() if name != "base"}
     if under is not None:
@@ -71,10 +73,11 @@ def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
 
 
 def is_same(one: Path, other: Path) -> bool:
-    """Tell whether two files hold the same bytes."""
-    return other.is_file() and one.read_bytes() == other.read_bytes()
+    """Tell whether two folders have the same tokenizer."""
+    first, second = (Text.load(folder).tokenizer.to_str() for folder in (one, other))
+    return bool(first == second)
 
 
 def size_of(folder: Path) -> int:
-    """Add up a folder's files in bytes; a run's state below it does not count."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    """Add up a model's files in bytes; a run's state beside them does not count."""
+    return sum((folder / name).stat().st_size for name in MODEL if (folder / name).is_file())
