@@ -32,9 +32,9 @@ class Form(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(no_args_is_help=True)
-    app.add_typer(group, name="models", help="List, show, choose, export, plot and convert models.")
+    app.add_typer(group, name="models", help="List, show, choose, export, plot, convert and pack models.")
     group.command("list")(list_models)
-    for command in (show, use, export, plot, convert):
+    for command in (show, use, export, plot, convert, pack):
         group.command(command.__name__)(command)
 
 
@@ -126,3 +126,21 @@ def convert(folder: Folder, out: Out) -> None:
         hub.convert(folder, out)
     weights.load(out)
     console.note(f"model in {out}")
+
+
+def pack(
+    folder: Folder,
+    out: Out,
+    base: Annotated[
+        str, typer.Option(metavar="DIR|NAME", help="Backbone to stand on, which must stay there; none for none.")
+    ] = places.EMBEDDED,
+) -> None:
+    """Write a small copy of a model: eight bits a weight, and only what differs from the backbone."""
+    from nlptasks.training import checkpoint
+    from nlptasks.training.packing import pack
+
+    found = checkpoint.open_folder(folder)
+    with complaints(out):
+        packed = pack(found, out, None if base == "none" else base)
+    sizes = f"{packed.size / 1e6:.1f} MB in place of {packed.before / 1e6:.1f} MB"
+    console.note(f"model in {out}: {sizes}; no weight moved by more than {packed.error:.2g}")

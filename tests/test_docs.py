@@ -2,40 +2,37 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nlpk.app import commands
+from nlpk import app
 
 ROOT = Path(__file__).parents[1]
+ZYGOTE = Path(__file__).with_name("zygote.py")
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```sh(?P<words>.*)\n(?P<script>(?:.*\n)*?)```$", re.MULTILINE)
 WORDS = {"install", "slow", "data"}
 # A command such as "train similarity" makes "train" one, too.
-COMMANDS = sorted({" ".join(path.split()[:depth]) for path in commands() for depth in (1, 2, 3)})
+COMMANDS = sorted({" ".join(path.split()[:depth]) for path in app.commands() for depth in (1, 2, 3)})
 
 
-def explanation(*arguments: str) -> str:
-    """Return the sentences that `--help` shows between the usage line and the first list."""
-    shell = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
-    command = [sys.executable, "-m", "nlpk", *arguments, "--help"]
-    done = subprocess.run(command, env=shell, capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-    usage, _, rest = done.stdout.strip().partition("\n")
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself(
+    command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are sentences between the usage line and the first list."""
+    for name, value in (("COLUMNS", "200"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    assert app.run([*command.split(), "--help"]) == 0
+    usage, _, rest = capfd.readouterr().out.strip().partition("\n")
     assert usage.strip().startswith("Usage:")
-    return re.split(r"^(?:╭|Arguments:|Options:|Commands:)", rest, flags=re.MULTILINE)[0].strip()
-
-
-def test_nlpk_explains_itself() -> None:
-    assert explanation()
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
-    assert explanation(*command.split())
+    assert re.split(r"^(?:╭|Arguments:|Options:|Commands:)", rest, flags=re.MULTILINE)[0].strip()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -49,13 +46,28 @@ def blocks(*, slow: bool) -> list[str]:
     return [block["script"] for block in BLOCK.finditer(README) if set(block["words"].split()) <= run]
 
 
-def run_in_order(scripts: list[str], folder: Path) -> None:
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder with an nlpk that starts at once; see `zygote.py`."""
+    folder, door = tmp_path / "bin", tmp_path / "door"
+    folder.mkdir()
+    zygote = runpy.run_path(str(ZYGOTE))
+    zygote["write_stub"](folder / "nlpk", door)
+    with subprocess.Popen([sys.executable, str(ZYGOTE), str(door)]) as process:
+        while not door.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield folder
+        process.terminate()
+
+
+def run_in_order(scripts: list[str], folder: Path, programs: Path) -> None:
     """Run the blocks as a reader would: one after the other, in one folder, with the nlpk of this Python."""
     here = folder / "work"
     here.mkdir()
     (here / "data").symlink_to(ROOT / "data")  # the README's reader is in the repository's folder
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    shell = {**os.environ, "PATH": programs, "NLPK_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1"}
+    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    shell = {**os.environ, "PATH": path, "NLPK_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1"}
     for script in scripts:
         command = ["bash", "-euo", "pipefail", "-c", script]
         done = subprocess.run(
@@ -69,15 +81,15 @@ def test_the_readme_uses_known_words() -> None:
     assert not used - WORDS
 
 
-def test_the_readme_runs(tmp_path: Path) -> None:
+def test_the_readme_runs(tmp_path: Path, programs: Path) -> None:
     scripts = blocks(slow=False)
     assert scripts
-    run_in_order(scripts, tmp_path)
+    run_in_order(scripts, tmp_path, programs)
 
 
 @pytest.mark.slow
-def test_the_whole_readme_runs(tmp_path: Path) -> None:
-    run_in_order(blocks(slow=True), tmp_path)
+def test_the_whole_readme_runs(tmp_path: Path, programs: Path) -> None:
+    run_in_order(blocks(slow=True), tmp_path, programs)
 
 
 def test_the_readme_marks_the_test_command() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -17,13 +16,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nlptasks import files, places
+from nlptasks.backbone import deltas, sums
 from nlptasks.backbone.bert import ACTIVATIONS, Bert, Config
 from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.sums import WEIGHTS as WEIGHTS  # as others know it
 from nlptasks.backbone.text import Text
 from nlptasks.errors import ModelError
 
 DEFAULT = Path(__file__).parent / "default"
-WEIGHTS = "model.safetensors"
 WAYS_OUT = "give a local folder, a name that is already in the hub's cache, or leave the option out"
 
 #: Our names and Hugging Face's; query, key and value are one matrix here and three there.
@@ -74,9 +74,10 @@ def load(source: str | Path | None = None) -> Backbone:
         ModelError: not found, not a BERT, damaged, or weights missing.
     """
     folder = locate(source)
+    sums.check_sums(folder)
     config = read_config(folder)
-    tensors = read_tensors(folder / WEIGHTS)
-    text = Text.load(folder)
+    tensors, named = read_whole(folder)
+    text = Text.load(named)
     if len(text) > config.vocab_size:
         raise ModelError(
             f"{folder}: the tokenizer has {len(text)} tokens, the model {config.vocab_size}; fetch both again"
@@ -137,6 +138,28 @@ def read_config(folder: Path) -> Config:
     if config.hidden_act not in ACTIVATIONS:
         raise ModelError(f"{folder}: activation {config.hidden_act}; expected one of {', '.join(ACTIVATIONS)}")
     return config
+
+
+def read_whole(folder: Path) -> tuple[dict[str, Tensor], Path]:
+    """Read a folder's weights, put on their base where they have one.
+
+    Returns:
+        The weights, and the folder that the tokenizer is in.
+
+    Raises:
+        ModelError: missing or damaged, or the base is not the one they were made on.
+    """
+    tensors, base = read_tensors(folder / WEIGHTS), sums.base_of(folder)
+    under = None if base is None else locate(base[0])
+    if under is not None and base is not None:
+        sums.check_base(under, base[1])
+    try:
+        whole = deltas.unpacked(tensors, {} if under is None else read_whole(under)[0])
+    except (KeyError, RuntimeError, IndexError) as error:
+        raise ModelError(f"{folder / WEIGHTS}: damaged ({error!r}); train or fetch the model again") from error
+    if under is None or any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        return whole, folder
+    return whole, under
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -268,32 +291,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file whole or not at all."""
     with files.replaced(path) as part:
         part.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-
-
-def fingerprint(folder: Path) -> str:
-    """Hash what decides a model's answers: its configuration, tokenizer and weights."""
-    digest = hashlib.sha256()
-    for name in ("config.json", "tokenizer.json", "vocab.txt", WEIGHTS):
-        path = folder / name
-        if path.is_file():
-            digest.update(name.encode())
-            with path.open("rb") as handle:
-                digest.update(hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
-
-
-def check_sums(folder: Path) -> None:
-    """Compare a folder's files with the sums in its `SHA256SUMS`, where it has one.
-
-    Raises:
-        ModelError: a file is missing or is not what it was.
-    """
-    sums = folder / "SHA256SUMS"
-    for line in sums.read_text(encoding="ascii").splitlines() if sums.is_file() else ():
-        expected, _, name = line.partition("  ")
-        path = folder / name
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "nothing"
-        if found != expected:
-            raise ModelError(
-                f"{path}: damaged (found sha256 {found[:12]}, expected {expected[:12]}); install nlpk again"
-            )

@@ -148,13 +148,13 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     """
     source = models.source("generation", found, backbone)
     stored = weights.load(source)
+    if not TokenHead.is_in(stored.rest):
+        raise ModelError(f"{source}: no head for masked words; train one with nlpk train generation")
     told = {**UNTRAINED, **(found.settings if found else {})}
     method = found.method if found else "cln"
     layout = Layout(method, stored.text, limit=told["limit"], source=told["source_limit"])
     layout.check(stored.bert.config.max_position_embeddings, options.limit)
     check_length(options.shortest, options.limit or layout.limit)
-    if not TokenHead.is_in(stored.rest):
-        raise ModelError(f"{source}: no head for masked words; train one with nlpk train generation")
     labels = Labels.load(found.about.get("labels") if found else None)
     model = assembled(stored, labels, told).ready(machine)
     writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlptasks.backbone import weights
+from nlptasks.backbone import sums
 from nlptasks.backbone.batch import Budget
 
 
@@ -25,4 +25,4 @@ class Loaded:
     @property
     def fingerprint(self) -> str:
         """Hash what decides the answers."""
-        return weights.fingerprint(self.folder)
+        return sums.fingerprint(self.folder)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nlptasks import files
-from nlptasks.backbone import weights
+from nlptasks.backbone import sums, weights
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.text import Text
 from nlptasks.errors import ModelError
@@ -48,7 +48,7 @@ class Checkpoint:
     @cached_property
     def fingerprint(self) -> str:
         """Hash what decides the answers."""
-        return weights.fingerprint(self.folder)
+        return sums.fingerprint(self.folder)
 
 
 def open_folder(folder: Path, task: str | None = None, method: str | None = None) -> Checkpoint:

@@ -172,7 +172,7 @@ def test_what_a_method_finds_must_be_known_to_score_it(ie_models: dict[str, Path
     with pytest.raises(InputError, match="a record without triples, which gplinker finds"):
         list(evaluations(loaded(ie_models, "gplinker"), [row], Sweep()))
     long = rows.parse(Row, {"text": FILL * 10, "triples": []})
-    with pytest.raises(RecordError, match="use --long window"):
+    with pytest.raises(InputError, match="use --long window"):
         list(evaluations(loaded(ie_models, "gplinker", long="error"), [long], Sweep()))
 
 

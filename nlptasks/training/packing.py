@@ -1,0 +1,83 @@
+"""A trained model made small: its weights in eight bits, on those of the backbone that it was trained from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from nlptasks import files
+from nlptasks.backbone import deltas, sums, weights
+from nlptasks.backbone.text import Text
+from nlptasks.errors import UsageError
+from nlptasks.training import checkpoint
+from nlptasks.training.checkpoint import Checkpoint
+
+#: Beside weights, tokenizer and what a model says of itself.
+COPIED = ("config.json", "README.md")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+MODEL = (*COPIED, *TOKENIZER, weights.WEIGHTS, checkpoint.ABOUT)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What packing did.
+
+    Attributes:
+        size: of the new folder in bytes.
+        before: of the old one.
+        error: the largest difference of a weight.
+    """
+
+    size: int
+    before: int
+    error: float
+
+
+def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
+    """Write a small copy of a model.
+
+    Args:
+        found: the model.
+        out: a new folder, made here.
+        base: a backbone by folder or name, which must be there whenever the copy is loaded; none for none.
+
+    Raises:
+        UsageError: the folder is there already.
+        ModelError: the model or the base cannot be read.
+    """
+    if out.exists():
+        raise UsageError(f"{out}: already there; choose another --out")
+    tensors, named = weights.read_whole(found.folder)
+    under = None if base is None else weights.locate(base)
+    beneath = {} if under is None else weights.read_whole(under)[0]
+    small = deltas.packed(tensors, beneath)
+    files.check_folder(out)
+    out.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in small.items()}, out / weights.WEIGHTS)
+    for name in COPIED:
+        shutil.copyfile(found.folder / name, out / name)
+    if under is None or not is_same(named, under):
+        for name in TOKENIZER:
+            shutil.copyfile(named / name, out / name)
+    about = {name: value for name, value in found.about.items() if name != "base"}
+    if under is not None:
+        about["base"] = {"name": base, "sha256": files.fingerprint(under / weights.WEIGHTS)}
+    weights.write_json(out / checkpoint.ABOUT, about)
+    sums.write_sums(out)
+    again = deltas.unpacked(small, beneath)
+    error = max(float((again[name].float() - tensor.float()).abs().max()) for name, tensor in tensors.items())
+    return Packed(size_of(out), size_of(found.folder), error)
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two folders have the same tokenizer."""
+    first, second = (Text.load(folder).tokenizer.to_str() for folder in (one, other))
+    return bool(first == second)
+
+
+def size_of(folder: Path) -> int:
+    """Add up a model's files in bytes; a run's state beside them does not count."""
+    return sum((folder / name).stat().st_size for name in MODEL if (folder / name).is_file())
