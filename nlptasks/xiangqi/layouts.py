@@ -68,8 +68,8 @@ class Layout:
         ids = [FIRST_RESULT + RESULTS.index(result), *moves.tolist()]
         return Laid(ids, 0, cut, beside=torch.from_numpy(sight.beside(boards, red)))
 
-    def scored(self, game: Game) -> Game:
-        """Give the part of a game that is scored: for `chars`, as many of its first plies as there is room for."""
+    def readable(self, game: Game) -> Game:
+        """Give the part of a game that can be learnt and scored: for `chars`, the first plies, as there is room."""
         return shortened(game, MOST_SPELLED) if self.method == "chars" else game
 
     def work(self, lessons: Sequence[tuple[Game, str]], length: int) -> Work:
@@ -82,7 +82,7 @@ class Layout:
         Returns:
             The targets are (2, M): places in the groups end to end, and tokens.
         """
-        laid = [self.laid(shortened(game, length // self.span), result) for game, result in lessons]
+        laid = [self.laid(self.readable(shortened(game, length // self.span)), result) for game, result in lessons]
         order = sorted(range(len(laid)), key=lambda number: len(laid[number].ids))
         groups: list[Batch] = []
         places: list[int] = []

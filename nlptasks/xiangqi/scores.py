@@ -78,7 +78,7 @@ def scores_of(writer: Writer, method: str, budget: Budget, labelled: Sequence[Ro
     layout = Layout(method)
     asked = []
     for row in labelled:
-        game = layout.scored(read_game(row.moves, row.fen))
+        game = layout.readable(read_game(row.moves, row.fen))
         laid = layout.laid(game)
         asked.append(Asked(game, laid, range(laid.start, len(game.moves))))
 

@@ -172,6 +172,13 @@ def test_targets_are_the_tokens_behind_their_places(method: str) -> None:
     assert short.groups[0].ids.shape[1] == 2 * span
 
 
+def test_of_a_long_game_chars_learns_and_scores_what_it_has_room_for() -> None:
+    layout, long = Layout("chars"), read_game("b0c2 b9c7 c2b0 c7b9 " * 40)
+    assert layout.readable(long).moves == long.moves[:127]
+    assert layout.work([(long, "*")], 512).groups[0].ids.shape == (1, 508)
+    assert Layout("moves").readable(long) is long
+
+
 def test_the_curriculum_learns_from_the_first_moves_first() -> None:
     text = vocabulary.text("chars")
     task = Task("chars", Settings(length=512, curriculum=True), text)

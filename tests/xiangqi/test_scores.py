@@ -3,8 +3,6 @@ import math
 import pytest
 
 from nlptasks.errors import InputError
-from nlptasks.xiangqi.games import read_game
-from nlptasks.xiangqi.layouts import Layout
 from nlptasks.xiangqi.row import Row
 from nlptasks.xiangqi.scores import Guess, compared, foretold, scored
 
@@ -38,9 +36,3 @@ def test_any_system_can_be_scored() -> None:
     for bad in (None, {}, {"moves": [{"iccs": "x", "probability": 1}]}):
         with pytest.raises(InputError, match="a prediction without moves; expected lines with"):
             compared([right, bad], labelled)
-
-
-def test_of_a_long_game_chars_scores_the_plies_that_it_has_room_for() -> None:
-    long = read_game("b0c2 b9c7 c2b0 c7b9 " * 40)
-    assert Layout("chars").scored(long).moves == long.moves[:127]
-    assert Layout("moves").scored(long) is long
