@@ -333,7 +333,7 @@ class Bert(nn.Module):
         beside = [group.beside.flatten(0, 1) for group in groups if group.beside is not None]
         if not beside:
             return states
-        return states + summed(torch.cat(beside), self.tokens.weight, self.config.pad_token_id)
+        return states + sum_of_rows(torch.cat(beside), self.tokens.weight, self.config.pad_token_id)
 
     def segment_states(self, groups: Sequence[Batch]) -> Tensor:
         """Look up the segments' embeddings: (N, H), or (H,) where every token is in segment 0."""
@@ -343,7 +343,7 @@ class Bert(nn.Module):
         return F.embedding(torch.cat([part.reshape(-1) for part in segments]), self.segments.weight)
 
 
-def summed(ids: Tensor, table: Tensor, pad: int) -> Tensor:
+def sum_of_rows(ids: Tensor, table: Tensor, pad: int) -> Tensor:
     """Sum the rows of a table, (V, H), that ids name, (N, K) int, without those of padding: (N, H)."""
     if not torch.is_grad_enabled():
         return F.embedding_bag(ids, table, mode="sum", padding_idx=pad)

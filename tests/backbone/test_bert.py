@@ -115,11 +115,12 @@ def test_groups_with_and_without_segments_go_together(tiny: Backbone) -> None:
         close(together, alone, atol=1e-5, rtol=0)
 
 
-@torch.no_grad()
-def test_what_stands_beside_a_token_is_added_to_its_embedding(tiny: Backbone) -> None:
+@pytest.mark.parametrize("learning", [False, True])
+def test_what_stands_beside_a_token_is_added_to_its_embedding(tiny: Backbone, learning: bool) -> None:
     model = tiny.bert.eval()
     ids, beside = torch.tensor([[5, 6]]), torch.tensor([[[7, 8], [0, 9]]])
-    first = next(model.states([Batch(ids, beside=beside)]))
+    with torch.set_grad_enabled(learning):
+        first = next(model.states([Batch(ids, beside=beside)]))
     table = model.tokens.weight
     summed = torch.stack([table[5] + table[7] + table[8], table[6] + table[9]])  # 0 is padding and adds nothing
     close(first, model.norm(summed + model.positions.weight[:2] + model.segments.weight[0]))
