@@ -35,7 +35,7 @@ READY = 256
 class Worker(Protocol[RowIn, Example, AnswerOut]):
     """What turns rows into answers: a task with its model."""
 
-    def read(self, rows: Sequence[RowIn]) -> list[Example | RecordError]:
+    def read(self, rows: Sequence[RowIn]) -> Sequence[Example | RecordError]:
         """Encode rows; a row that cannot be encoded gives its error instead."""
         ...
 
@@ -64,13 +64,14 @@ def stream(
         parse: gives an item's row, or raises RecordError.
         worker: encodes and answers.
         budget: bounds the tokens of one pass.
-        window: the most items that are sorted by length together; by default what suits the budget.
+        window: the most items that are sorted by length together; by default what the worker's `window` says, as
+            one may whose rows are long, or what suits the budget.
         patience: see `windows`.
 
     Yields:
         Each item with its answer, or with the error that kept it from one.
     """
-    size = window or max(LEAST, min(WINDOW, budget.tokens))
+    size = window or getattr(worker, "window", None) or max(LEAST, min(WINDOW, budget.tokens))
     with closing(ahead(encoded(windows(items, size, patience), parse, worker), depth=1)) as ready:
         for chosen, examples in ready:
             good = [example for example in examples if not isinstance(example, RecordError)]

@@ -44,6 +44,9 @@ class Found:
 class Answerer:
     """Turns rows into answers: the task's worker."""
 
+    #: Rows that are encoded together: each may have passages of thousands of tokens.
+    window = 128
+
     def __init__(self, loaded: Loaded) -> None:
         """Answer with a model.
 

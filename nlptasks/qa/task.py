@@ -14,7 +14,8 @@ from torch import Tensor
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, UsageError
+from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.inference.predictor import stream
 from nlptasks.qa import pairs_row
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.examples import Encoder, Limits
@@ -119,14 +120,19 @@ class Task:
 
 def scores_of(answerer: Answerer, labelled: Sequence[Row]) -> dict[str, float]:
     """Answer rows and score the answers."""
-    answers = answerer.loaded.budget.run(answerer.read(labelled), answerer.size, answerer.answer)
-    texts = []
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-        texts.append(answer["answer"])
+    texts: list[str] = []
+    for window in stream(labelled, same, answerer, answerer.loaded.budget):
+        for _, answer in window:
+            if isinstance(answer, RecordError):
+                raise answer
+            texts.append(answer["answer"])
     answerer.report()
     return scored(texts, [row.answers or [] for row in labelled])
+
+
+def same(row: Row) -> Row:
+    """Take a row as it is."""
+    return row
 
 
 def worker(loaded: Loaded) -> Answerer | Asker:
