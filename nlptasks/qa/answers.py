@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.row import Options, Row
+from nlptasks.qa.votes import Text, elected, result, shifted, surest
 from nlptasks.writing import beam
-from nlptasks.writing.passages import Council, Runs, Table, Vote, tally
+from nlptasks.writing.passages import Council, Runs, Table, Vote
 
 #: Passages of one question whose memory is held at once, in budgets of a pass.
 HELD = 4
@@ -24,8 +25,6 @@ HELD = 4
 NAMED = 8
 
 logger = logging.getLogger(__name__)
-#: Tokens of an answer and its votes.
-Text = tuple[list[int], list[Vote]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,8 @@ class Answerer:
         if len(examples) == 1 and self.size(examples[0]) > HELD * self.loaded.budget.tokens:
             return [self.write_of_many(examples[0])]
         draft = writer.begin(self.prompts(examples))
-        council = Council(self.table(examples), self.end, extractive=options.mode == "extractive")
+        extractive = options.mode == "extractive"
+        council = Council(self.table(examples), self.end, extractive=extractive, abstain=options.abstain)
         rule = beam.Rule(width=options.beam, limit=self.loaded.limits.answer)
         texts = beam.search(draft, council, len(examples), rule)
         none, found, first = council.none.tolist(), [], 0
@@ -191,6 +191,8 @@ class Answerer:
                 allowed = runs.allowed(here.shape[1])[:, 0]
                 allowed[:, 0] = True
                 here = here.masked_fill(~allowed, 0)
+            if place == 0 and self.options.abstain is not None:
+                here = decided(here, none, end, self.options.abstain)
             p, columns = here.max(1)
             columns = columns.where(is_open, end)
             sums += p * is_open
@@ -241,33 +243,19 @@ class Answerer:
         }
 
 
-def shifted(vote: Vote, first: int) -> Vote:
-    """Count a vote's prompt from the first one of its question."""
-    return Vote(vote.prompt - first, vote.p, vote.first)
+def decided(chances: Tensor, none: Tensor, end: int, abstain: float) -> Tensor:
+    """Let texts end before they begin where that is likely enough, and nowhere else.
 
-
-def surest(votes: Sequence[Vote], example: Example) -> dict[int, float]:
-    """Give what each passage says, by its number: of its windows that say the same the surest counts."""
-    found: dict[int, float] = {}
-    for vote in votes:
-        number = example.windows[vote.prompt][0]
-        found[number] = max(vote.p, found.get(number, 0.0))
-    return dict(sorted(found.items()))
-
-
-def result(by_passage: Mapping[int, float]) -> float:
-    """Give the result of a vote."""
-    return float(tally(torch.tensor(list(by_passage.values())), 0))
-
-
-def elected(votes: Sequence[tuple[list[int], Vote]], first: int, example: Example) -> list[Text]:
-    """Put equal answers together, the one with the most votes first; windows without one do not vote."""
-    together: dict[tuple[int, ...], list[Vote]] = {}
-    for ids, vote in votes:
-        if ids:
-            together.setdefault(tuple(ids), []).append(shifted(vote, first))
-    ranked = sorted(together.items(), key=lambda item: -result(surest(item[1], example)))
-    return [(list(ids), said) for ids, said in ranked]
+    Args:
+        chances: (P, U), of the first token.
+        none: (P,), the probability of no answer.
+        end: the column of the end.
+        abstain: how likely is enough.
+    """
+    ends = none >= abstain
+    chances = chances.masked_fill(ends.unsqueeze(1), 0)
+    chances[:, end] = none * ends
+    return chances
 
 
 def chunks(sizes: Sequence[int], most: int) -> Iterator[list[int]]:

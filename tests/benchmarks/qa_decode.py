@@ -42,10 +42,12 @@ MOST = 4
 Answers = list[list[int]]
 
 
-def read(path: Path, count: int, seed: int = 0) -> list[Row]:
+def read(path: Path, count: int, characters: int | None = None, seed: int = 0) -> list[Row]:
     """Read questions of a SQuAD document, drawn by the seed, with 1 to 4 passages each, in turn."""
     document = json.loads(path.read_text("utf-8"))
     asked = [one for item in document["data"] for one in parts(item)]
+    if characters:
+        asked = [{**one, "passage": around(one, characters)} for one in asked]
     passages = list(dict.fromkeys(one["passage"] for one in asked))
     drawn = random.Random(seed)
     rows = []
@@ -55,6 +57,13 @@ def read(path: Path, count: int, seed: int = 0) -> list[Row]:
         drawn.shuffle(texts)
         rows.append(Row(one["question"], passages=texts))
     return rows
+
+
+def around(asked: dict[str, Any], characters: int) -> str:
+    """Cut from a passage the part that has the answer in its middle, or is at one of its ends."""
+    passage, first = asked["passage"], asked["answers"][0]["answer_start"]
+    start = max(0, min(first - characters // 2, len(passage) - characters))
+    return str(passage[start : start + characters])
 
 
 def answerer(folder: Path, method: str, beam: int = 1) -> Answerer:
@@ -259,12 +268,13 @@ def main() -> None:
     parser.add_argument("--mlm", type=Path, help="a trained model of that method")
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--peer", type=int, default=40, help="questions of a round for the slower side")
+    parser.add_argument("--characters", type=int, help="of a passage at most, around the answer")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    rows = read(chosen.file, chosen.check or chosen.questions)
+    rows = read(chosen.file, chosen.check or chosen.questions, chosen.characters)
     if chosen.check:
         check(chosen.seq2seq, rows)
         return

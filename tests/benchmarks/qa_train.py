@@ -25,14 +25,14 @@ from nlptasks.qa.task import Task
 from nlptasks.training.data import Source, load, to_learn
 from nlptasks.training.trainer import Run, fit
 
-BATCH, RATE = 32, 1e-5
+BATCH, ACCUMULATION, RATE = 8, 4, 1e-5
 IGNORED = -100
 
 
 def ours(method: str, rows: Sequence[Any], seed: int, dtype: torch.dtype, folder: Path) -> float:
     """Train one epoch with nlpk, and give the seconds."""
     backbone = weights.load(folder)
-    settings = Settings(seed=seed, batch_size=BATCH, learning_rate=RATE)
+    settings = Settings(seed=seed, batch_size=BATCH, accumulation=ACCUMULATION, learning_rate=RATE)
     task = Task(method, settings, backbone.text)
     torch.manual_seed(seed)
     run = Run(task, task.model(backbone), rows, settings, torch.device("cpu"))
@@ -82,6 +82,7 @@ def theirs(
             named,
             num_train_epochs=1,
             per_device_train_batch_size=batch,
+            gradient_accumulation_steps=ACCUMULATION,
             learning_rate=RATE,
             warmup_steps=0.1,
             weight_decay=0.01,

@@ -143,7 +143,7 @@ def test_few_questions_are_encoded_at_a_time(
 
 def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Answerer]) -> None:
     ((settings, scores),) = evaluations(answerer("seq2seq", beam=2).loaded, rows(), Sweep())
-    assert settings == {"mode": "extractive", "beam": 2}
+    assert settings == {"mode": "extractive", "beam": 2, "abstain": None}
     assert set(scores) == {"exact_match", "f1", "sogou_accuracy", "sogou_f1", "sogou_final", "no_answer_f1"}
 
 
