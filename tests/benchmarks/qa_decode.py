@@ -66,10 +66,10 @@ def around(asked: dict[str, Any], characters: int) -> str:
     return str(passage[start : start + characters])
 
 
-def answerer(folder: Path, method: str, beam: int = 1) -> Answerer:
+def answerer(folder: Path, method: str, beam: int = 1, abstain: float | None = None) -> Answerer:
     """Load a model in float32."""
     found = checkpoint.open_folder(folder, "qa", method)
-    return Answerer(load(found, Options(beam=beam), device="cpu", dtype="float32"))
+    return Answerer(load(found, Options(beam=beam, abstain=abstain), device="cpu", dtype="float32"))
 
 
 def naive_engine() -> ModuleType:
@@ -95,10 +95,10 @@ def ours(model: Answerer, examples: Sequence[Example]) -> Answers:
 
 def naive(model: Answerer, examples: Sequence[Example], beam: int) -> Answers:
     """Answer by reading everything again for every token, one text at a time."""
-    engine, limit = naive_engine(), model.loaded.limits.answer
+    engine, limit, abstain = naive_engine(), model.loaded.limits.answer, model.options.abstain
     windows = [[window.ids for _, window in one.windows] for one in examples]
     return [
-        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit)
+        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit, abstain)
         for one, passages in zip(examples, windows, strict=True)
     ]
 
@@ -127,7 +127,7 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             with_mlm=True,
             verbose=0,
         ).eval()
-    end = model.end
+    end, abstain = model.end, model.options.abstain
 
     class Reader(AutoRegressiveDecoder):  # type: ignore[misc]
         """Lets passages vote, as kexue.fm/archives/7115 describes."""
@@ -150,10 +150,11 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             last = logits[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
             chances = last.softmax(-1).view(len(written), len(self.voting), -1)
             if step == 0:
-                kept = (chances[0].argmax(-1) != end).nonzero().flatten().tolist()
+                usual = chances[0].argmax(-1) != end
+                kept = (usual if abstain is None else chances[0, :, end] < abstain).nonzero().flatten().tolist()
                 self.voting, chances = [self.voting[place] for place in kept], chances[:, kept]
             allowed = torch.zeros(len(written), chances.shape[-1])
-            allowed[:, end] = 1
+            allowed[:, end] = float(step > 0 or abstain is None or not self.voting)
             for row, said in enumerate(written):
                 for k in self.voting:
                     passage = self.passages[k]
@@ -177,10 +178,11 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """Run, and give the result and the seconds."""
-    started = time.perf_counter()
+    """Run, and give the result and the seconds: with one thread those of the CPU, which other work does not add to."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     result = run()
-    return result, time.perf_counter() - started
+    return result, clock() - started
 
 
 def contest(
@@ -239,10 +241,10 @@ def bare(model: Answerer, examples: Sequence[Example]) -> None:
         pass
 
 
-def check(folder: Path, rows: Sequence[Row]) -> None:
+def check(folder: Path, rows: Sequence[Row], abstain: float | None) -> None:
     """Compare all answers with the naive engine's."""
     for beam in (1, MOST):
-        model = answerer(folder, "seq2seq", beam)
+        model = answerer(folder, "seq2seq", beam, abstain)
         examples = model.read(rows)
         found, right = ours(model, examples), naive(model, examples, beam)
         same = sum(left == other for left, other in zip(found, right, strict=True))
@@ -271,16 +273,17 @@ def main() -> None:
     parser.add_argument("--characters", type=int, help="of a passage at most, around the answer")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--abstain", type=float, help="as of nlpk predict qa, on all sides")
     parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     rows = read(chosen.file, chosen.check or chosen.questions, chosen.characters)
     if chosen.check:
-        check(chosen.seq2seq, rows)
+        check(chosen.seq2seq, rows, chosen.abstain)
         return
     count = min(chosen.peer, len(rows))
     for beam in (1, MOST):
-        model = answerer(chosen.seq2seq, "seq2seq", beam)
+        model = answerer(chosen.seq2seq, "seq2seq", beam, chosen.abstain)
         examples = model.read(rows)
         lengths = [len(ids) for ids in ours(model, examples[:count])]
         print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {described(lengths)}")
@@ -289,9 +292,9 @@ def main() -> None:
             peers["bert4torch"] = lambda some, b=beam, answers=library: answers(some, b)
         for name, peer in peers.items():
             contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
-    models = [("seq2seq", answerer(chosen.seq2seq, "seq2seq"))]
+    models = [("seq2seq", answerer(chosen.seq2seq, "seq2seq", abstain=chosen.abstain))]
     if chosen.mlm:
-        models.append(("mlm", answerer(chosen.mlm, "mlm")))
+        models.append(("mlm", answerer(chosen.mlm, "mlm", abstain=chosen.abstain)))
     shares(models, rows, chosen.pairs)
 
 
