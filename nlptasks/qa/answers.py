@@ -158,8 +158,9 @@ class Answerer:
     def masks(self, prompts: Sequence[list[int]]) -> Tensor:
         """Read prompts in one pass, and give the hidden states of their masks: (P, answer, H)."""
         groups, order = by_length(prompts)
-        states = self.loaded.writer.bert.read([group.to(self.loaded.writer.device) for group in groups])
-        return restored(torch.cat([state[:, 1 : 1 + self.layout.answer] for state in states]), order)
+        moved = [group.to(self.loaded.writer.device) for group in groups]
+        states = self.loaded.writer.bert.read(moved, columns=slice(1, 1 + self.layout.answer))
+        return restored(torch.cat(states), order)
 
     def picked(
         self, hidden: Tensor, table: Table
