@@ -201,9 +201,7 @@ class Reading:
         """Take from the tokens of the groups laid end to end, (N, …), those that are wanted."""
         if self.columns is None:
             return x
-        parts = torch.split(x, [group.ids.numel() for group in self.groups])
-        pairs = zip(parts, self.groups, strict=True)
-        return torch.cat([part.unflatten(0, one.ids.shape)[:, self.columns].flatten(0, 1) for part, one in pairs])
+        return torch.cat([part[:, self.columns].reshape(-1, *x.shape[1:]) for part in split(x, self.groups)])
 
 
 class Layer(nn.Module):
