@@ -241,9 +241,9 @@ def bare(model: Answerer, examples: Sequence[Example]) -> None:
         pass
 
 
-def check(folder: Path, rows: Sequence[Row], abstain: float | None) -> None:
+def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], abstain: float | None) -> None:
     """Compare all answers with the naive engine's."""
-    for beam in (1, MOST):
+    for beam in beams:
         model = answerer(folder, "seq2seq", beam, abstain)
         examples = model.read(rows)
         found, right = ours(model, examples), naive(model, examples, beam)
@@ -273,16 +273,17 @@ def main() -> None:
     parser.add_argument("--characters", type=int, help="of a passage at most, around the answer")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="answers followed at once")
     parser.add_argument("--abstain", type=float, help="as of nlpk predict qa, on all sides")
     parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     rows = read(chosen.file, chosen.check or chosen.questions, chosen.characters)
     if chosen.check:
-        check(chosen.seq2seq, rows, chosen.abstain)
+        check(chosen.seq2seq, rows, chosen.beams, chosen.abstain)
         return
     count = min(chosen.peer, len(rows))
-    for beam in (1, MOST):
+    for beam in chosen.beams:
         model = answerer(chosen.seq2seq, "seq2seq", beam, chosen.abstain)
         examples = model.read(rows)
         lengths = [len(ids) for ids in ours(model, examples[:count])]
