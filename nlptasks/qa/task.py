@@ -180,5 +180,5 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     rows = [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "诺贝尔是哪国人？")]
     answers = answerer.answer(answerer.read(rows))
     told = zip(rows, answers, strict=True)
-    lines: list[tuple[str, ...]] = [(row.question, one["answer"], f"{one['score']:.3f}") for row, one in told]
+    lines: list[tuple[str, ...]] = [(row.question, one["answer"] or "(none)", f"{one['score']:.3f}") for row, one in told]
     return f"qa: {passage}", ("question", "answer", "score"), lines

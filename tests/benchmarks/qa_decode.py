@@ -250,11 +250,10 @@ def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], abstain: floa
         same = sum(left == other for left, other in zip(found, right, strict=True))
         lengths = [len(ids) for ids in found]
         print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(lengths)}", flush=True)
+        decode = model.loaded.text.decode
         for row, left, other in zip(rows, found, right, strict=True):
             if left != other:
-                print(
-                    f"  {row.question}: {model.loaded.text.decode(left)!r}, naive {model.loaded.text.decode(other)!r}"
-                )
+                print(f"  {row.question}: {decode(left)!r}, naive {decode(other)!r}")
 
 
 def described(lengths: Sequence[int]) -> str:
