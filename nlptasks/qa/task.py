@@ -179,6 +179,6 @@ def demo() -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     passage = "诺贝尔奖根据瑞典化学家诺贝尔的遗嘱设立，1901年首次颁发，每年在斯德哥尔摩和奥斯陆颁奖。"
     rows = [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "诺贝尔是哪国人？")]
     answers = answerer.answer(answerer.read(rows))
-    told = zip(rows, answers, strict=True)
-    lines: list[tuple[str, ...]] = [(row.question, one["answer"] or "(none)", f"{one['score']:.3f}") for row, one in told]
+    told = [(row.question, one["answer"] or "(none)", one["score"]) for row, one in zip(rows, answers, strict=True)]
+    lines: list[tuple[str, ...]] = [(question, answer, f"{score:.3f}") for question, answer, score in told]
     return f"qa: {passage}", ("question", "answer", "score"), lines

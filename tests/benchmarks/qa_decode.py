@@ -248,16 +248,15 @@ def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], abstain: floa
         examples = model.read(rows)
         found, right = ours(model, examples), naive(model, examples, beam)
         same = sum(left == other for left, other in zip(found, right, strict=True))
-        lengths = [len(ids) for ids in found]
-        print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(lengths)}", flush=True)
-        decode = model.loaded.text.decode
+        print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(found)}", flush=True)
         for row, left, other in zip(rows, found, right, strict=True):
             if left != other:
-                print(f"  {row.question}: {decode(left)!r}, naive {decode(other)!r}")
+                print(f"  {row.question}: tokens {left}, naive {other}")
 
 
-def described(lengths: Sequence[int]) -> str:
+def described(answers: Answers) -> str:
     """Say how long answers are."""
+    lengths = [len(ids) for ids in answers]
     return f"{statistics.mean(lengths):.1f} tokens on average, at most {max(lengths)}, {lengths.count(0)} without one"
 
 
@@ -285,16 +284,15 @@ def main() -> None:
     for beam in chosen.beams:
         model = answerer(chosen.seq2seq, "seq2seq", beam, chosen.abstain)
         examples = model.read(rows)
-        lengths = [len(ids) for ids in ours(model, examples[:count])]
-        print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {described(lengths)}")
+        lengths = described(ours(model, examples[:count]))
+        print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {lengths}")
         peers: dict[str, Any] = {"naive": lambda some, m=model, b=beam: naive(m, some, b)}
         if library := bert4torch(chosen.seq2seq, model):
             peers["bert4torch"] = lambda some, b=beam, answers=library: answers(some, b)
         for name, peer in peers.items():
             contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
-    models = [("seq2seq", answerer(chosen.seq2seq, "seq2seq", abstain=chosen.abstain))]
-    if chosen.mlm:
-        models.append(("mlm", answerer(chosen.mlm, "mlm", abstain=chosen.abstain)))
+    folders = {"seq2seq": chosen.seq2seq, "mlm": chosen.mlm}
+    models = [(name, answerer(one, name, abstain=chosen.abstain)) for name, one in folders.items() if one]
     shares(models, rows, chosen.pairs)
 
 
