@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -181,12 +181,27 @@ def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor |
 
 @dataclass(frozen=True)
 class Reading:
-    """What a pass needs beside the hidden states: who attends to whom, what was read before, the condition."""
+    """What a pass needs beside the hidden states: who attends to whom, what was read before, the condition.
+
+    `columns` are the tokens of each row whose states are wanted from a layer; all where there are none.
+    """
 
     groups: Sequence[Batch]
     memory: Remembering | None = None
     condition: Tensor | None = None
     rows: Tensor | None = None
+    columns: slice | None = None
+
+    @property
+    def rows_wanted(self) -> Tensor | None:
+        """Number the rows of the tokens that are wanted, where there is a condition."""
+        return None if self.rows is None else self.wanted(self.rows)
+
+    def wanted(self, x: Tensor) -> Tensor:
+        """Take from the tokens of the groups laid end to end, (N, …), those that are wanted."""
+        if self.columns is None:
+            return x
+        return torch.cat([part[:, self.columns].reshape(-1, *x.shape[1:]) for part in split(x, self.groups)])
 
 
 class Layer(nn.Module):
@@ -210,12 +225,12 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, reading: Reading) -> Tensor:
         """Map (N, H) to (N, H)."""
-        return self.feed_norm.normalize(self.summed(x, reading), reading.condition, reading.rows)
+        return self.feed_norm.normalize(self.summed(x, reading), reading.condition, reading.rows_wanted)
 
     def summed(self, x: Tensor, reading: Reading) -> Tensor:
         """Map (N, H) to (N, H), the last residual sum, before the norm behind it."""
-        x = self.add(self.attention_out, self.attention(x, reading), x)
-        x = self.attention_norm.normalize(x, reading.condition, reading.rows)
+        x = self.add(self.attention_out, self.attention(x, reading), reading.wanted(x))
+        x = self.attention_norm.normalize(x, reading.condition, reading.rows_wanted)
         inner = self.feed_in.gelu(x) if self.gelu else self.activation(self.feed_in(x))
         return self.add(self.feed_out, inner, x)
 
@@ -224,7 +239,7 @@ class Layer(nn.Module):
         return self.dropout(linear(x)) + residual if self.training else linear.plus(x, residual)
 
     def attention(self, x: Tensor, reading: Reading) -> Tensor:
-        """Let the tokens of each group see each other; (N, H) to (N, H)."""
+        """Let the tokens of each group see each other; (N, H) to (N, H), fewer where not all are wanted."""
         dropout = self.attention_dropout if self.training else 0.0
         parts = self.query_key_value(x).split([group.ids.numel() for group in reading.groups])
         seen = []
@@ -233,8 +248,11 @@ class Layer(nn.Module):
             queries, keys, values = part.view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
             if reading.memory is not None:
                 keys, values = reading.memory.extend(self.number, keys, values)
-            mixed = attend(queries, keys, values, group.mask, dropout)
-            seen.append(mixed.transpose(1, 2).reshape(rows * length, -1))
+            mask, columns = group.mask, reading.columns
+            if columns is not None:
+                queries, mask = queries[:, :, columns], None if mask is None else mask[:, :, columns]
+            mixed = attend(queries, keys, values, mask, dropout)
+            seen.append(mixed.transpose(1, 2).flatten(0, 1).flatten(1))
         return seen[0] if len(seen) == 1 else torch.cat(seen)
 
 
@@ -290,7 +308,11 @@ class Bert(nn.Module):
         return self.read([batch], memory, condition)[0]
 
     def read(
-        self, groups: Sequence[Batch], memory: Remembering | None = None, condition: Tensor | None = None
+        self,
+        groups: Sequence[Batch],
+        memory: Remembering | None = None,
+        condition: Tensor | None = None,
+        columns: slice | None = None,
     ) -> list[Tensor]:
         """Read several groups in one pass.
 
@@ -298,27 +320,33 @@ class Bert(nn.Module):
             groups: each of one length; a `Memory` goes with one group only.
             memory: as for `forward`.
             condition: (B, C), rows in the order of the groups laid end to end, or none.
+            columns: the tokens of each row that are wanted, such as the last one alone; all by default. The last
+                layer computes no others.
 
         Returns:
             The last layer's (B, T, H) for each group.
         """
-        last = deque(self.states(groups, memory, condition), maxlen=1).pop()
-        return split(last, groups)
+        last = deque(self.states(groups, memory, condition, columns), maxlen=1).pop()
+        return split(last, groups, columns)
 
     def states(
-        self, groups: Sequence[Batch], memory: Remembering | None = None, condition: Tensor | None = None
+        self,
+        groups: Sequence[Batch],
+        memory: Remembering | None = None,
+        condition: Tensor | None = None,
+        columns: slice | None = None,
     ) -> Iterator[Tensor]:
         """Give the hidden states (N, H) of the embeddings, then of each layer, all groups laid end to end.
 
-        The arguments are those of `read`.
+        The arguments are those of `read`; the last states are those of the wanted tokens alone.
         """
         reading = Reading(groups, memory, condition, None if condition is None else rows_of_tokens(groups))
         places = torch.cat([positions_of(group, memory.length if memory else 0).reshape(-1) for group in groups])
         x = self.token_states(groups) + self.positions(places) + self.segment_states(groups)
         x = self.dropout(self.norm.normalize(x, reading.condition, reading.rows))
         yield x
-        for layer in self.layers:
-            x = layer(x, reading)
+        for number, layer in enumerate(self.layers, 1):
+            x = layer(x, reading if number < len(self.layers) else replace(reading, columns=columns))
             yield x
 
     def unnormed(self, groups: Sequence[Batch]) -> Tensor:
@@ -369,7 +397,8 @@ def rows_of_tokens(groups: Sequence[Batch]) -> Tensor:
     return torch.arange(len(lengths), device=device).repeat_interleave(lengths)
 
 
-def split(states: Tensor, groups: Sequence[Batch]) -> list[Tensor]:
-    """Cut the states (N, H) of groups laid end to end into (B, T, H) for each group."""
-    parts = torch.split(states, [group.ids.numel() for group in groups])
-    return [part.view(*group.ids.shape, -1) for part, group in zip(parts, groups, strict=True)]
+def split(states: Tensor, groups: Sequence[Batch], columns: slice | None = None) -> list[Tensor]:
+    """Cut the states (N, H) of groups laid end to end, or of some of their columns, into (B, T, H) for each group."""
+    shapes = [group.ids[:, columns or slice(None)].shape for group in groups]
+    parts = torch.split(states, [shape.numel() for shape in shapes])
+    return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]

@@ -6,6 +6,7 @@ import json
 import string
 import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -88,16 +89,32 @@ class Text:
         return ids if len(ids) <= limit else [*ids[: limit - 1], self.special["end"]]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Write tokens as text: pieces are joined, and a space stands only between two words of ASCII."""
+        """Write tokens as text: pieces are joined, and a space stands only between two words of ASCII.
+
+        Where the tokenizer cuts numbers into digits there is none beside a digit either.
+        """
         text = ""
         for number in ids:
             word = self.tokenizer.id_to_token(number)
             if word is None or word in SPECIALS.values():
                 continue
-            is_piece = word.startswith("##") and len(word) > 2
-            is_apart = not is_piece and text[-1:].isascii() and text[-1:].isalnum() and word[0].isascii()
-            text += word[2:] if is_piece else f" {word}" if is_apart and word[0].isalnum() else word
+            if word.startswith("##") and len(word) > 2:
+                text += word[2:]
+            else:
+                text += f" {word}" if self.is_apart(text[-1:], word[0]) else word
         return text
+
+    def is_apart(self, before: str, letter: str) -> bool:
+        """Tell whether a space stands between a letter and the one before it, each the end of another token."""
+        both = before + letter
+        is_number = self.has_single_digits and (before.isdigit() or letter.isdigit())
+        return len(both) == 2 and both.isascii() and both.isalnum() and not is_number
+
+    @cached_property
+    def has_single_digits(self) -> bool:
+        """Tell whether every digit is a token of its own, so that nothing is known of spaces beside it."""
+        cutter = self.tokenizer.pre_tokenizer
+        return cutter is not None and len(cutter.pre_tokenize_str("00")) == 2
 
     def save(self, folder: Path, limit: int) -> None:
         """Write `tokenizer.json`, and beside it the small settings file that transformers reads.

@@ -54,8 +54,15 @@ def answers(rows: Sequence[Row], worker: Worker[Row, Example, Answer], budget: B
     Raises:
         InputError: a row cannot be encoded, or does not fit into memory.
     """
-    examples = whole(worker.read(rows))
-    return whole(budget.run(examples, worker.size, worker.answer))
+    found: list[Answer] = []
+    for window in stream(rows, same, worker, budget):
+        found += whole([answer for _, answer in window])
+    return found
+
+
+def same(row: Row) -> Row:
+    """Give a row that needs no parsing."""
+    return row
 
 
 def whole(found: Sequence[Item | RecordError]) -> list[Item]:
@@ -88,13 +95,14 @@ def stream(
         parse: gives an item's row, or raises RecordError.
         worker: encodes and answers.
         budget: bounds the tokens of one pass.
-        window: the most items that are sorted by length together; by default what suits the budget.
+        window: the most items that are sorted by length together; by default what the worker's `window` says, as
+            one may whose rows are long, or what suits the budget.
         patience: see `windows`.
 
     Yields:
         Each item with its answer, or with the error that kept it from one.
     """
-    size = window or max(LEAST, min(WINDOW, budget.tokens))
+    size = window or getattr(worker, "window", None) or max(LEAST, min(WINDOW, budget.tokens))
     with closing(ahead(encoded(windows(items, size, patience), parse, worker), depth=1)) as ready:
         for chosen, examples in ready:
             good = [example for example in examples if not isinstance(example, RecordError)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.row import Options, Row
+from nlptasks.qa.votes import Text, elected, result, shifted, surest
 from nlptasks.writing import beam
-from nlptasks.writing.passages import Council, Runs, Table, Vote, tally
+from nlptasks.writing.passages import Council, Runs, Table, Vote
 
 #: Passages of one question whose memory is held at once, in budgets of a pass.
 HELD = 4
@@ -24,8 +25,6 @@ HELD = 4
 NAMED = 8
 
 logger = logging.getLogger(__name__)
-#: Tokens of an answer and its votes.
-Text = tuple[list[int], list[Vote]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ class Found:
 
 class Answerer:
     """Turns rows into answers: the task's worker."""
+
+    #: Rows that are encoded together: each may have passages of thousands of tokens.
+    window = 128
 
     def __init__(self, loaded: Loaded) -> None:
         """Answer with a model.
@@ -100,7 +102,8 @@ class Answerer:
         if len(examples) == 1 and self.size(examples[0]) > HELD * self.loaded.budget.tokens:
             return [self.write_of_many(examples[0])]
         draft = writer.begin(self.prompts(examples))
-        council = Council(self.table(examples), self.end, extractive=options.mode == "extractive")
+        extractive = options.mode == "extractive"
+        council = Council(self.table(examples), self.end, extractive=extractive, abstain=options.abstain)
         rule = beam.Rule(width=options.beam, limit=self.loaded.limits.answer)
         texts = beam.search(draft, council, len(examples), rule)
         none, found, first = council.none.tolist(), [], 0
@@ -155,8 +158,9 @@ class Answerer:
     def masks(self, prompts: Sequence[list[int]]) -> Tensor:
         """Read prompts in one pass, and give the hidden states of their masks: (P, answer, H)."""
         groups, order = by_length(prompts)
-        states = self.loaded.writer.bert.read([group.to(self.loaded.writer.device) for group in groups])
-        return restored(torch.cat([state[:, 1 : 1 + self.layout.answer] for state in states]), order)
+        moved = [group.to(self.loaded.writer.device) for group in groups]
+        states = self.loaded.writer.bert.read(moved, columns=slice(1, 1 + self.layout.answer))
+        return restored(torch.cat(states), order)
 
     def picked(
         self, hidden: Tensor, table: Table
@@ -188,6 +192,8 @@ class Answerer:
                 allowed = runs.allowed(here.shape[1])[:, 0]
                 allowed[:, 0] = True
                 here = here.masked_fill(~allowed, 0)
+            if place == 0 and self.options.abstain is not None:
+                here = decided(here, none, end, self.options.abstain)
             p, columns = here.max(1)
             columns = columns.where(is_open, end)
             sums += p * is_open
@@ -238,33 +244,19 @@ class Answerer:
         }
 
 
-def shifted(vote: Vote, first: int) -> Vote:
-    """Count a vote's prompt from the first one of its question."""
-    return Vote(vote.prompt - first, vote.p, vote.first)
+def decided(chances: Tensor, none: Tensor, end: int, abstain: float) -> Tensor:
+    """Let texts end before they begin where that is likely enough, and nowhere else.
 
-
-def surest(votes: Sequence[Vote], example: Example) -> dict[int, float]:
-    """Give what each passage says, by its number: of its windows that say the same the surest counts."""
-    found: dict[int, float] = {}
-    for vote in votes:
-        number = example.windows[vote.prompt][0]
-        found[number] = max(vote.p, found.get(number, 0.0))
-    return dict(sorted(found.items()))
-
-
-def result(by_passage: Mapping[int, float]) -> float:
-    """Give the result of a vote."""
-    return float(tally(torch.tensor(list(by_passage.values())), 0))
-
-
-def elected(votes: Sequence[tuple[list[int], Vote]], first: int, example: Example) -> list[Text]:
-    """Put equal answers together, the one with the most votes first; windows without one do not vote."""
-    together: dict[tuple[int, ...], list[Vote]] = {}
-    for ids, vote in votes:
-        if ids:
-            together.setdefault(tuple(ids), []).append(shifted(vote, first))
-    ranked = sorted(together.items(), key=lambda item: -result(surest(item[1], example)))
-    return [(list(ids), said) for ids, said in ranked]
+    Args:
+        chances: (P, U), of the first token.
+        none: (P,), the probability of no answer.
+        end: the column of the end.
+        abstain: how likely is enough.
+    """
+    ends = none >= abstain
+    chances = chances.masked_fill(ends.unsqueeze(1), 0)
+    chances[:, end] = none * ends
+    return chances
 
 
 def chunks(sizes: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -28,6 +28,11 @@ ALIASES = {
     "answer": "answers",
     "query_id": "id",
 }
+#: Fields of what is no question but holds some: what it is, and what is to be done with it.
+WHOLE = {
+    "data": ("document", "give it a file of its own"),
+    **dict.fromkeys(("paragraphs", "qas"), ("article", "put articles into one document: jq -s '{data: .}' FILE")),
+}
 #: What a question's own keys here and in the other formats are; all others are handed on as they came.
 KNOWN = ("id", "question", "passage", "passages", "answers", "starts", "is_impossible")
 #: What stands before and behind the items of a format that is one document.
@@ -66,12 +71,11 @@ def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
     that there is none.
 
     Raises:
-        RecordError: it is a whole article.
+        RecordError: it is a whole article or document.
     """
-    for name in ("paragraphs", "qas"):
+    for name, (found, remedy) in WHOLE.items():
         if name in fields and "question" not in fields:
-            remedy = "put articles into one document: jq -s '{data: .}' FILE"
-            raise RecordError(f"found a SQuAD article (field {name!r}), expected a question; {remedy}")
+            raise RecordError(f"found a SQuAD {found} (field {name!r}), expected a question; {remedy}")
     known = dict(fields)
     passages = unwritten(known.get("passages"))
     if isinstance(passages, list):

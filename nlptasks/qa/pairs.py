@@ -48,6 +48,9 @@ class Drawn:
 class Asker:
     """Turns passages into questions with their answers: the worker of `--generate`."""
 
+    #: Rows that are encoded together: each may be thousands of tokens long.
+    window = 128
+
     def __init__(self, loaded: Loaded) -> None:
         """Ask with a model.
 

@@ -14,7 +14,7 @@ from nlptasks.training.settings import Ranges, check_ranges
 RANGES: Ranges = {
     "n": (lambda x: x >= 1, "1 or more"),
     "top_p": (lambda x: 0 < x <= 1, "above 0, at most 1"),
-    **{name: OPTIONS_RANGES[name] for name in OPTIONS_RANGES if name != "top_k"},
+    **{name: limits for name, limits in OPTIONS_RANGES.items() if name not in ("top_k", "abstain")},
 }
 
 

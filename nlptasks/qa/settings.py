@@ -14,6 +14,7 @@ OPTIONS_RANGES: Ranges = {
     **dict.fromkeys(("beam", "top_k", "question_limit", "answer_limit"), (lambda x: x >= 1, "1 or more")),
     "passage_limit": (lambda x: x >= 8, "8 or more"),
     "overlap": (lambda x: x >= 0, "0 or more"),
+    "abstain": (lambda x: 0 <= x <= 1, "0 to 1"),
 }
 MIXING_RANGES: Ranges = {
     "distractors": (lambda x: x >= 0, "0 or more"),
@@ -35,6 +36,8 @@ class Options:
     """Answers that are followed at once while writing; 1 takes the best token each time."""
     top_k: int = 1
     """Candidates to list with their votes."""
+    abstain: float | None = None
+    """Probability of no answer from which a passage has none; by default where no first token is likelier than it."""
     passage_limit: int | None = None
     """Tokens of a passage that are read at once, a longer one in overlapping windows; as trained by default."""
     overlap: int | None = None

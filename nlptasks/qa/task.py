@@ -124,7 +124,8 @@ def evaluations(
         The setting and its scores.
     """
     answerer = Answerer(loaded)
-    yield {"mode": answerer.options.mode, "beam": answerer.options.beam}, scores_of(answerer, labelled)
+    settings = {name: getattr(answerer.options, name) for name in ("mode", "beam", "abstain")}
+    yield settings, scores_of(answerer, labelled)
 
 
 def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:

@@ -83,9 +83,9 @@ class Writer:
         ordered = None if condition is None else condition[torch.tensor(order, device=device)]
         behind = [[begun[place] if begun else 0 for place in some] for some in places]
         masked = [self.masked(group, some).to(device) for group, some in zip(groups, behind, strict=True)]
-        states = self.bert.read(masked, shelf, ordered)
+        states = self.bert.read(masked, shelf, ordered, slice(-1, None))
         shelf.advance(shelf.longest)
-        last = restored(torch.cat([state[:, -1:] for state in states]), order)
+        last = restored(torch.cat(states), order)
         return Draft(self, shelf, lengths, self.logits(last), condition)
 
     def masked(self, group: Batch, begun: Sequence[int] = ()) -> Batch:

@@ -110,15 +110,17 @@ class Council:
     A passage whose likeliest first token is the end says that it has no answer, and no longer votes.
     """
 
-    def __init__(self, table: Table, end: int, *, extractive: bool = True) -> None:
+    def __init__(self, table: Table, end: int, *, extractive: bool = True, abstain: float | None = None) -> None:
         """Start with every passage voting.
 
         Args:
             table: of the passages.
             end: the token that ends a text.
             extractive: allow only what stands in one of the question's voting passages.
+            abstain: let the end's probability alone decide which passages vote, those where it is below this; they
+                write one token at least.
         """
-        self.table, self.runs, self.extractive = table, Runs(table), extractive
+        self.table, self.runs, self.extractive, self.abstain = table, Runs(table), extractive, abstain
         self.token, self.end = end, 0 if extractive else end
         self.owner = table.owner
         self.numbers = torch.arange(len(self.owner), device=self.owner.device)
@@ -132,7 +134,8 @@ class Council:
         """Let the passages vote: (P, W, V) to logarithms (Q, W, U)."""
         if not self.steps:
             self.none = logits[:, 0].softmax(-1)[:, self.token]
-            self.voting = logits[:, 0].argmax(-1) != self.token
+            likeliest = logits[:, 0].argmax(-1) == self.token
+            self.voting = ~likeliest if self.abstain is None else self.none < self.abstain
             self.stale = not bool(self.voting.all())
         self.chances = self.chances_of(logits)
         heard = self.chances * self.voting[:, None, None]
@@ -154,7 +157,7 @@ class Council:
         else:
             heard = self.together(self.voting[:, None, None].float().expand(-1, votes.shape[1], -1))
             may = (heard > 0).expand_as(votes).clone()
-        may[:, :, self.end] = True
+        may[:, :, self.end] = True if self.steps or self.abstain is None else ~may.any(-1)
         return may
 
     def together(self, values: Tensor) -> Tensor:

@@ -108,6 +108,18 @@ def test_packed_equals_padded_equals_one_by_one(tiny: Backbone) -> None:
     close(states, alone, atol=1e-5, rtol=0)
 
 
+@each_mask
+@pytest.mark.parametrize("columns", [slice(-1, None), slice(1, 3)])
+@torch.no_grad()
+def test_some_columns_of_the_last_layer_are_those_of_all(tiny: Backbone, way: str, columns: slice) -> None:
+    groups = [Batch(torch.tensor(rows([4, 4]))), batch(way, rows([6, 5]))[0]]
+    bert = conditional(tiny, std=0.5)
+    for condition in (None, torch.randn(4, 6, generator=generator())):
+        found = bert.read(groups, condition=condition, columns=columns)
+        for some, whole in zip(found, bert.read(groups, condition=condition), strict=True):
+            close(some, whole[:, columns], atol=1e-5, rtol=0)
+
+
 @torch.no_grad()
 def test_groups_with_and_without_segments_go_together(tiny: Backbone) -> None:
     plain, marked = Batch(torch.tensor(rows([4]))), batch("prefix", rows([6, 5]))[0]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
+from tokenizers.models import WordLevel, WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, Digits, Sequence
 from transformers import AutoTokenizer, BertTokenizer
 
 from nlptasks.backbone import weights
@@ -55,6 +57,30 @@ def test_very_long_text_is_cut_before_it_is_read(tiny: Backbone) -> None:
     assert tokens(tiny.text, " " * 500 + "我", 4) == ["[CLS]", "[SEP]"]
     assert tokens(tiny.text, "我" * 100_000, 4) == ["[CLS]", "我", "我", "[SEP]"]
     assert tiny.text.cut_texts == 2
+
+
+def words_cut(single_digits: bool) -> Text:
+    """Make a tokenizer of a few words, which cuts numbers into digits or leaves them whole."""
+    words = [*SPECIALS.values(), "在", "new", "york", "##s", "2", "0", "20", "k", ".", "-"]
+    tokenizer = Tokenizer(WordPiece({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    steps = [BertPreTokenizer(), *([Digits(individual_digits=True)] if single_digits else [])]
+    tokenizer.normalizer, tokenizer.pre_tokenizer = BertNormalizer(), Sequence(steps)
+    return Text(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("single_digits", "sentence", "expected"),
+    [
+        (True, "在2020 20在", "在202020在"),
+        (True, "20k 2.0-new", "20k2.0-new"),
+        (True, "new yorks在new", "new yorks在new"),
+        (False, "在20 20在", "在20 20在"),
+        (False, "new 20 k", "new 20 k"),
+    ],
+)
+def test_tokens_become_text_with_spaces_between_words(single_digits: bool, sentence: str, expected: str) -> None:
+    text = words_cut(single_digits)
+    assert text.decode(text.encode([sentence], 64)[0]) == expected
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 2])

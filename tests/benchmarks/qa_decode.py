@@ -43,10 +43,12 @@ MOST = 4
 Answers = list[list[int]]
 
 
-def read(path: Path, count: int, seed: int = 0) -> list[Row]:
+def read(path: Path, count: int, characters: int | None = None, seed: int = 0) -> list[Row]:
     """Read questions of a SQuAD document, drawn by the seed, with 1 to 4 passages each, in turn."""
     document = json.loads(path.read_text("utf-8"))
     asked = [one for item in document["data"] for one in parts(item)]
+    if characters:
+        asked = [{**one, "passage": around(one, characters)} for one in asked]
     passages = list(dict.fromkeys(one["passage"] for one in asked))
     drawn = random.Random(seed)
     rows = []
@@ -58,10 +60,18 @@ def read(path: Path, count: int, seed: int = 0) -> list[Row]:
     return rows
 
 
-def answerer(folder: Path, method: str, beam: int = 1) -> Answerer:
+def around(asked: dict[str, Any], characters: int) -> str:
+    """Cut from a passage the part that has the answer in its middle, or is at one of its ends."""
+    passage, first = asked["passage"], asked["answers"][0]["answer_start"]
+    start = max(0, min(first - characters // 2, len(passage) - characters))
+    return str(passage[start : start + characters])
+
+
+def answerer(folder: Path, method: str, beam: int = 1, abstain: float | None = None) -> Answerer:
     """Load a model in float32."""
     found = checkpoint.open_folder(folder, "qa", method)
-    return Answerer(load(found, Options(beam=beam), machine=Machine(device="cpu", dtype="float32")))
+    options = Options(beam=beam, abstain=abstain)
+    return Answerer(load(found, options, machine=Machine(device="cpu", dtype="float32")))
 
 
 def naive_engine() -> ModuleType:
@@ -87,10 +97,10 @@ def ours(model: Answerer, examples: Sequence[Example]) -> Answers:
 
 def naive(model: Answerer, examples: Sequence[Example], beam: int) -> Answers:
     """Answer by reading everything again for every token, one text at a time."""
-    engine, limit = naive_engine(), model.loaded.limits.answer
+    engine, limit, abstain = naive_engine(), model.loaded.limits.answer, model.options.abstain
     windows = [[window.ids for _, window in one.windows] for one in examples]
     return [
-        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit)
+        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit, abstain)
         for one, passages in zip(examples, windows, strict=True)
     ]
 
@@ -119,7 +129,7 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             with_mlm=True,
             verbose=0,
         ).eval()
-    end = model.end
+    end, abstain = model.end, model.options.abstain
 
     class Reader(AutoRegressiveDecoder):  # type: ignore[misc]
         """Lets passages vote, as kexue.fm/archives/7115 describes."""
@@ -142,10 +152,11 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             last = logits[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
             chances = last.softmax(-1).view(len(written), len(self.voting), -1)
             if step == 0:
-                kept = (chances[0].argmax(-1) != end).nonzero().flatten().tolist()
+                usual = chances[0].argmax(-1) != end
+                kept = (usual if abstain is None else chances[0, :, end] < abstain).nonzero().flatten().tolist()
                 self.voting, chances = [self.voting[place] for place in kept], chances[:, kept]
             allowed = torch.zeros(len(written), chances.shape[-1])
-            allowed[:, end] = 1
+            allowed[:, end] = float(step > 0 or abstain is None or not self.voting)
             for row, said in enumerate(written):
                 for k in self.voting:
                     passage = self.passages[k]
@@ -169,10 +180,11 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:
-    """Run, and give the result and the seconds."""
-    started = time.perf_counter()
+    """Run, and give the result and the seconds: with one thread those of the CPU, which other work does not add to."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    started = clock()
     result = run()
-    return result, time.perf_counter() - started
+    return result, clock() - started
 
 
 def contest(
@@ -231,24 +243,22 @@ def bare(model: Answerer, examples: Sequence[Example]) -> None:
         pass
 
 
-def check(folder: Path, rows: Sequence[Row]) -> None:
+def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], abstain: float | None) -> None:
     """Compare all answers with the naive engine's."""
-    for beam in (1, MOST):
-        model = answerer(folder, "seq2seq", beam)
+    for beam in beams:
+        model = answerer(folder, "seq2seq", beam, abstain)
         examples = model.read(rows)
         found, right = ours(model, examples), naive(model, examples, beam)
         same = sum(left == other for left, other in zip(found, right, strict=True))
-        lengths = [len(ids) for ids in found]
-        print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(lengths)}", flush=True)
+        print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(found)}", flush=True)
         for row, left, other in zip(rows, found, right, strict=True):
             if left != other:
-                print(
-                    f"  {row.question}: {model.loaded.text.decode(left)!r}, naive {model.loaded.text.decode(other)!r}"
-                )
+                print(f"  {row.question}: tokens {left}, naive {other}")
 
 
-def described(lengths: Sequence[int]) -> str:
+def described(answers: Answers) -> str:
     """Say how long answers are."""
+    lengths = [len(ids) for ids in answers]
     return f"{statistics.mean(lengths):.1f} tokens on average, at most {max(lengths)}, {lengths.count(0)} without one"
 
 
@@ -260,29 +270,31 @@ def main() -> None:
     parser.add_argument("--mlm", type=Path, help="a trained model of that method")
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--peer", type=int, default=40, help="questions of a round for the slower side")
+    parser.add_argument("--characters", type=int, help="of a passage at most, around the answer")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="answers followed at once")
+    parser.add_argument("--abstain", type=float, help="as of nlpk predict qa, on all sides")
     parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    rows = read(chosen.file, chosen.check or chosen.questions)
+    rows = read(chosen.file, chosen.check or chosen.questions, chosen.characters)
     if chosen.check:
-        check(chosen.seq2seq, rows)
+        check(chosen.seq2seq, rows, chosen.beams, chosen.abstain)
         return
     count = min(chosen.peer, len(rows))
-    for beam in (1, MOST):
-        model = answerer(chosen.seq2seq, "seq2seq", beam)
+    for beam in chosen.beams:
+        model = answerer(chosen.seq2seq, "seq2seq", beam, chosen.abstain)
         examples = model.read(rows)
-        lengths = [len(ids) for ids in ours(model, examples[:count])]
-        print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {described(lengths)}")
+        lengths = described(ours(model, examples[:count]))
+        print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {lengths}")
         peers: dict[str, Any] = {"naive": lambda some, m=model, b=beam: naive(m, some, b)}
         if library := bert4torch(chosen.seq2seq, model):
             peers["bert4torch"] = lambda some, b=beam, answers=library: answers(some, b)
         for name, peer in peers.items():
             contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
-    models = [("seq2seq", answerer(chosen.seq2seq, "seq2seq"))]
-    if chosen.mlm:
-        models.append(("mlm", answerer(chosen.mlm, "mlm")))
+    folders = {"seq2seq": chosen.seq2seq, "mlm": chosen.mlm}
+    models = [(name, answerer(one, name, abstain=chosen.abstain)) for name, one in folders.items() if one]
     shares(models, rows, chosen.pairs)
 
 

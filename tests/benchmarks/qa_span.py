@@ -28,8 +28,6 @@ from nlptasks.qa.row import Row, Settings
 from nlptasks.qa.scores import scored
 from nlptasks.training.data import Source, load, to_learn, to_score
 
-BATCH = 32
-
 
 def examples_of(text: Text, limits: Limits, table: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """Lay out `[CLS] question [SEP] passage [SEP]` for each lesson of each row, with the place of its answer."""
@@ -77,7 +75,7 @@ def trained(folder: Path, examples: list[dict[str, Any]], chosen: argparse.Names
         arguments = TrainingArguments(
             named,
             num_train_epochs=chosen.epochs,
-            per_device_train_batch_size=BATCH,
+            per_device_train_batch_size=chosen.batch_size,
             learning_rate=chosen.learning_rate,
             warmup_steps=0.1,
             weight_decay=0.01,
@@ -120,6 +118,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=weights.DEFAULT)
     parser.add_argument("--epochs", type=float, default=3.0)
     parser.add_argument("--learning-rate", type=float, default=3e-5)
+    parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-rows", type=int)
     parser.add_argument("--questions", type=int, help="of each dev file, from its start; all by default")
     parser.add_argument("--seed", type=int, default=1)

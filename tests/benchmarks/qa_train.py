@@ -25,21 +25,26 @@ from nlptasks.qa.task import Task
 from nlptasks.training.data import Source, load, to_learn
 from nlptasks.training.trainer import Run, fit
 
-BATCH, RATE = 32, 1e-5
+BATCH, ACCUMULATION, RATE = 8, 4, 1e-5
 IGNORED = -100
 
 
 def ours(method: str, rows: Sequence[Any], seed: int, dtype: torch.dtype, folder: Path) -> float:
     """Train one epoch with nlpk, and give the seconds."""
     backbone = weights.load(folder)
-    settings = Settings(seed=seed, batch_size=BATCH, learning_rate=RATE)
+    settings = Settings(seed=seed, batch_size=BATCH, accumulation=ACCUMULATION, learning_rate=RATE)
     task = Task(method, settings, backbone.text)
     torch.manual_seed(seed)
     run = Run(task, task.model(backbone), rows, settings, torch.device("cpu"))
-    started = time.perf_counter()
+    started = clock()
     for _ in fit(run, None, dtype=dtype):
         pass
-    return time.perf_counter() - started
+    return clock() - started
+
+
+def clock() -> float:
+    """Tell the time; with one thread that of the CPU, which other work on the machine does not lengthen."""
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def laid_out(method: str, rows: Sequence[Any], folder: Path) -> list[dict[str, Tensor]]:
@@ -82,6 +87,7 @@ def theirs(
             named,
             num_train_epochs=1,
             per_device_train_batch_size=batch,
+            gradient_accumulation_steps=ACCUMULATION,
             learning_rate=RATE,
             warmup_steps=0.1,
             weight_decay=0.01,
@@ -95,9 +101,9 @@ def theirs(
             remove_unused_columns=False,
         )
         trainer = Trainer(model, arguments, train_dataset=rows, data_collator=lambda some: padded(method, some))
-        started = time.perf_counter()
+        started = clock()
         trainer.train()
-        return time.perf_counter() - started
+        return clock() - started
 
 
 def main() -> None:

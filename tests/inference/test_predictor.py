@@ -73,6 +73,12 @@ def test_answers_come_in_order_over_windows() -> None:
     assert any(len(rows) > 1 for rows in worker.passes)
 
 
+def test_a_worker_can_say_how_many_rows_are_read_together() -> None:
+    worker = Counter()
+    worker.window = 3  # type: ignore[attr-defined]
+    assert [len(found) for found in stream(["ab"] * 7, parse, worker, Budget(100), patience=PATIENT)] == [3, 3, 1]
+
+
 def test_bad_rows_keep_their_place() -> None:
     items = ["ab", "", "abc", "abcdefghij", "", "abcdefghij", "a", "", ""]
     assert list(run(items)) == [

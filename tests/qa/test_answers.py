@@ -10,12 +10,10 @@ import pytest
 import torch
 
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.windows import Window
 from nlptasks.qa import answers as module
-from nlptasks.qa.answers import Answerer, chunks, elected, result, surest
-from nlptasks.qa.examples import Example
+from nlptasks.qa.answers import Answerer, chunks
 from nlptasks.qa.row import Row
-from nlptasks.writing.passages import Vote
+from nlptasks.qa.votes import result
 
 Make = Callable[..., Answerer]
 METHODS = pytest.mark.parametrize("method", ["seq2seq", "mlm"])
@@ -98,6 +96,19 @@ def test_where_every_window_abstains_the_answer_is_empty(answerer: Make, rows: l
         assert found["score"] == found["no_answer"] == pytest.approx(1)
 
 
+@METHODS
+@pytest.mark.parametrize("mode", ["extractive", "free"])
+def test_how_likely_no_answer_has_to_be_can_be_said(answerer: Make, rows: list[Row], method: str, mode: str) -> None:
+    assert all(found["candidates"] for found in ask(answerer(method, mode=mode, abstain=1.0), rows))
+    for found in ask(answerer(method, mode=mode, abstain=0.0), rows):
+        assert (found["answer"], found["candidates"]) == ("", [])
+        assert found["score"] == found["no_answer"] < 1
+    usual = ask(answerer(method, mode=mode), rows)
+    least = min(found["no_answer"] for found in usual)
+    for found in ask(answerer(method, mode=mode, abstain=least + 1e-4), rows):
+        assert bool(found["candidates"]) == (found["no_answer"] < least + 1e-4)
+
+
 def test_seq2seq_tells_the_first_tokens_chance_of_the_end(answerer: Make, rows: list[Row]) -> None:
     asking = answerer("seq2seq")
     examples = asking.read(rows)
@@ -138,17 +149,6 @@ def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
         assert {frozenset((v["passage"], round(v["p"], 4)) for v in one["votes"]) for one in found["candidates"]} == {
             frozenset((number, round(p, 4)) for number, p in votes.items()) for votes in said.values()
         }
-
-
-def test_windows_vote_as_one_passage_which_the_surest_speaks_for() -> None:
-    windows = [(0, Window([7], [(0, 1)])), (0, Window([7], [(2, 3)])), (1, Window([7], [(0, 1)]))]
-    example = Example([1], windows, ["", ""])
-    votes = [Vote(0, 0.2, 0), Vote(1, 0.6, 0), Vote(2, 0.5, 0)]
-    assert surest(votes, example) == {0: 0.6, 1: 0.5}
-    assert result({0: 0.6, 1: 0.5}) == pytest.approx((0.36 + 0.25) / 2.1)
-    ranked = elected([([7], Vote(5, 0.2, 0)), ([], Vote(6, 0.9, None)), ([8], Vote(7, 0.5, 0))], 5, example)
-    assert [ids for ids, _ in ranked] == [[8], [7]]
-    assert [vote.prompt for _, said in ranked for vote in said] == [2, 0]
 
 
 def test_chunks_hold_one_place_at_least() -> None:

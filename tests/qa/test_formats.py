@@ -174,6 +174,11 @@ def test_an_article_in_a_line_is_refused(name: str) -> None:
         formats.arranged({"title": "x", name: []})
 
 
+def test_a_document_in_a_line_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"found a SQuAD document \(field 'data'\).*a file of its own"):
+        formats.arranged({"data": []})
+
+
 @pytest.mark.parametrize(
     ("fields", "starts"),
     [

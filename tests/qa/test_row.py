@@ -110,6 +110,7 @@ def test_other_names_are_known(name: str) -> None:
         ({"beam": 0}, "--beam 0: expected 1 or more"),
         ({"top_k": 0}, "--top-k 0: expected 1 or more"),
         ({"passage_limit": 7}, "--passage-limit 7: expected 8 or more"),
+        ({"abstain": 1.5}, "--abstain 1.5: expected 0 to 1"),
         ({"overlap": -1}, "--overlap -1: expected 0 or more"),
         ({"overlap": 33, "passage_limit": 64}, "--overlap 33: expected at most half of --passage-limit 64"),
     ],

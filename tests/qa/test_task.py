@@ -14,7 +14,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, UsageError
+from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.qa import task as module
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
@@ -112,9 +112,31 @@ def test_an_error_while_answering_is_not_swallowed(
         list(evaluations(answerer("mlm").loaded, rows(), Sweep()))
 
 
+def test_a_question_that_does_not_fit_into_memory_ends_the_scoring(
+    answerer: Callable[..., Answerer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hungry(self: Answerer, examples: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(module.Answerer, "answer", hungry)
+    with pytest.raises(RecordError, match="tokens do not fit into memory; shorten the text"):
+        list(evaluations(answerer("mlm").loaded, rows(), Sweep()))
+
+
+@pytest.mark.parametrize("method", ["seq2seq", "mlm"])
+def test_few_questions_are_encoded_at_a_time(
+    answerer: Callable[..., Answerer], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    ((_, together),) = evaluations(answerer(method).loaded, rows(), Sweep())
+    found = answerer(method)
+    monkeypatch.setattr(Answerer, "window", 3)
+    ((_, apart),) = evaluations(found.loaded, rows(), Sweep())
+    assert apart == together
+
+
 def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Answerer]) -> None:
     ((settings, scores),) = evaluations(answerer("seq2seq", beam=2).loaded, rows(), Sweep())
-    assert settings == {"mode": "extractive", "beam": 2}
+    assert settings == {"mode": "extractive", "beam": 2, "abstain": None}
     assert set(scores) == {"exact_match", "f1", "sogou_accuracy", "sogou_f1", "sogou_final", "no_answer_f1"}
 
 

@@ -46,6 +46,7 @@ def council(
     end: int,
     width: int,
     limit: int,
+    abstain: float | None = None,
 ) -> list[int]:
     """Answer with several passages, as kexue.fm/archives/7115 describes."""
     beams: list[tuple[float, list[int]]] = [(0.0, [])]
@@ -55,10 +56,12 @@ def council(
         for total, answer in beams:
             chances = {k: logits(writer, prompts[k], answer).softmax(-1) for k in voting}
             if step == 0:
-                voting = [k for k in voting if int(chances[k].argmax()) != end]
+                voting = [k for k in voting if not is_silent(chances[k], end, abstain)]
             if not voting:
                 return []
-            allowed = {end} | {token for k in voting for token in following(passages[k], answer)}
+            allowed = ({end} if answer or abstain is None else set()) | {
+                token for k in voting for token in following(passages[k], answer)
+            }
             p = torch.stack([chances[k] for k in voting])
             vote = (p.square().sum(0) / (p.sum(0) + 1) + 1e-12).log()
             ways += [(total + float(vote[token]), [*answer, token]) for token in sorted(allowed)]
@@ -69,6 +72,11 @@ def council(
         width -= len(beams) - len(unfinished)
         beams = unfinished
     return beams[0][1]
+
+
+def is_silent(chances: Tensor, end: int, abstain: float | None) -> bool:
+    """Tell whether a passage says at its first token that it has no answer."""
+    return int(chances.argmax()) == end if abstain is None else float(chances[end]) >= abstain
 
 
 def following(passage: Sequence[int], answer: Sequence[int]) -> set[int]:

@@ -31,14 +31,21 @@ def prompts_of(asked: Questions) -> list[list[int]]:
     return [[START, *passage, END, 30 + number, END] for number, some in enumerate(asked) for passage in some]
 
 
-def council(writer: Writer, asked: Questions, *, extractive: bool = True, **rule: int) -> list[list[Written]]:
-    judge = Council(Table.of(asked, END), END, extractive=extractive)
+def council(
+    writer: Writer, asked: Questions, *, extractive: bool = True, abstain: float | None = None, **rule: int
+) -> list[list[Written]]:
+    judge = Council(Table.of(asked, END), END, extractive=extractive, abstain=abstain)
     return beam.search(writer.begin(prompts_of(asked)), judge, len(asked), Rule(**rule))
 
 
-def found_by(naive: ModuleType, writer: Writer, asked: Questions, width: int, limit: int) -> list[list[int]]:
+def found_by(
+    naive: ModuleType, writer: Writer, asked: Questions, width: int, limit: int, abstain: float | None = None
+) -> list[list[int]]:
     """Answer each question by itself, reading everything again for every token."""
-    return [naive.council(writer, prompts_of_one(asked, n), asked[n], END, width, limit) for n in range(len(asked))]
+    prompts = [prompts_of_one(asked, number) for number in range(len(asked))]
+    return [
+        naive.council(writer, own, some, END, width, limit, abstain) for own, some in zip(prompts, asked, strict=True)
+    ]
 
 
 def prompts_of_one(asked: Questions, number: int) -> list[list[int]]:
@@ -70,6 +77,22 @@ def test_passages_without_an_answer_do_not_vote(hesitant: Writer, naive: ModuleT
     assert any(0 < count < len(some) for count, some in zip(voters, asked, strict=True))
     assert all(one[0].ids == [] for one, count in zip(found, voters, strict=True) if not count)
     assert 0 in voters
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_probability_of_no_answer_alone_may_decide_who_votes(
+    hesitant: Writer, naive: ModuleType, width: int
+) -> None:
+    asked = questions(24)
+    judge = Council(Table.of(asked, END), END)
+    beam.search(hesitant.begin(prompts_of(asked)), judge, len(asked), Rule(limit=2))
+    none = judge.none.sort().values
+    usual = float(none[29:31].mean())  # between two of the 60, for none may be on its edge
+    found = council(hesitant, asked, abstain=usual, width=width, limit=10)
+    assert [one[0].ids for one in found] == found_by(naive, hesitant, asked, width, 10, usual)
+    assert {len(one[0].note) == 0 for one in found} == {one[0].ids == [] for one in found} == {True, False}
+    assert all(one[0].ids for one in council(hesitant, asked, abstain=1.0, width=width, limit=10))
+    assert not any(one[0].ids for one in council(hesitant, asked, abstain=0.0, width=width, limit=10))
 
 
 @pytest.mark.parametrize("extractive", [True, False])
