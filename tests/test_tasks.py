@@ -44,6 +44,8 @@ def settings_of(form: ModuleType, method: str, **flags: Any) -> TrainingSettings
     return made
 
 
+#: Texts that are written and learnt need not be as long as they usually are.
+SHORT: dict[str, dict[str, Any]] = {"generation": {"limit": 16, "source_limit": 32}}
 #: What takes half a minute to learn eight rows.
 SLOW = {("xiangqi", "chars")}
 LEARNING = [pair for pair in METHODS if settings_of(nlptasks.form(pair[0]), pair[1]).steps != 0]
@@ -129,7 +131,7 @@ class Learner:
 
 def learner(task: str, method: str, **flags: Any) -> Learner:  # noqa: ANN401
     form = nlptasks.form(task)
-    settings = settings_of(form, method, batch_size=EIGHT, **flags)
+    settings = settings_of(form, method, batch_size=EIGHT, **SHORT.get(task, {}), **flags)
     table = load(Source(str(sample(task, form.SAMPLES[method]))), to_learn(form, method)).rows
     torch.manual_seed(0)
     backbone = weights.load()
@@ -189,7 +191,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     task, method = request.param
     form, folder = nlptasks.form(task), tmp_path_factory.mktemp("model")
     steps = settings_of(form, method).steps
-    settings = settings_of(form, method, dtype="float32", batch_size=EIGHT, steps=2 if steps is None else min(2, steps))
+    few = {"batch_size": EIGHT, "steps": 2 if steps is None else min(2, steps)}
+    settings = settings_of(form, method, dtype="float32", **few, **SHORT.get(task, {}))
     dev = folder / form.SAMPLE_DEV
     with sample(task, form.SAMPLE_DEV).open(encoding="utf-8") as lines:
         dev.write_text("".join(itertools.islice(lines, 31)), encoding="utf-8")
