@@ -24,7 +24,7 @@ class Optimizer:
     def __init__(self, inner: torch.optim.Optimizer, wrappers: Sequence[Wrapper]) -> None:
         """Take an optimizer, each of whose groups has a `share`, the factor on its rate."""
         self.inner, self.wrappers = inner, wrappers
-        self.rate = float(inner.defaults["lr"])
+        self.rate = float(inner.param_groups[0]["lr"])
 
     @property
     def param_groups(self) -> Groups:
@@ -104,12 +104,14 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
 def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
     """Group the trained parameters: no decay on biases and norms, and each group's `share` of the rate.
 
-    The share is what layer decay gives, 1 for the head and then less and less, times the factors by name.
+    The share is what layer decay gives, 1 for the head and then less and less, times the factors by name. `is_map`
+    tells the matrices of linear maps from embeddings and vectors.
 
     Raises:
         UsageError: a factor for a name that no trained parameter has.
     """
-    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[bool, bool, float], list[nn.Parameter]] = {}
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     heights = {name: layer_of(name) for name, _ in model.named_parameters()}
     top = 1 + max((height for height in heights.values() if height is not None), default=0)
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -119,10 +121,11 @@ def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
         height = heights[name]
         below = 0 if height is None else top - height
         share = settings.layer_decay**below * math.prod(factor for part, factor in by_name if part in name)
-        groups.setdefault((parameter.ndim < 2, share), []).append(parameter)
+        is_map = parameter.ndim == 2 and id(parameter) not in embeddings
+        groups.setdefault((parameter.ndim < 2, is_map, share), []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": 0.0 if is_vector else settings.weight_decay, "share": share}
-        for (is_vector, share), parameters in groups.items()
+        {"params": found, "weight_decay": 0.0 if is_vector else settings.weight_decay, "share": share, "is_map": is_map}
+        for (is_vector, is_map, share), found in groups.items()
     ]
 
 
@@ -183,12 +186,22 @@ def tiger(groups: Groups, rate: float) -> torch.optim.Optimizer:
     return Tiger(groups, lr=rate, beta=0.965)
 
 
+def muon(groups: Groups, rate: float) -> torch.optim.Optimizer:
+    """Make Muon (arXiv 2502.16982) for linear maps, with steps of the size of AdamW's, and AdamW for all else."""
+    from pytorch_optimizer import Muon
+
+    for group in groups:
+        group["use_muon"] = group["is_map"]
+    return Muon(groups, lr=rate, adamw_lr=rate, adamw_betas=(0.9, 0.95), adamw_eps=1e-8, use_adjusted_lr=True)
+
+
 KINDS: dict[str, Callable[[Groups, float], torch.optim.Optimizer]] = {
     "adamw": adamw,
     "lamb": lamb,
     "adafactor": adafactor,
     "lion": lion,
     "tiger": tiger,
+    "muon": muon,
 }
 
 

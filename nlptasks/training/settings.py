@@ -43,7 +43,7 @@ class TrainingSettings:
     """Rows of one forward pass."""
     accumulation: int = 1
     """Forward passes of one update; schedules count updates."""
-    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "tiger"] = "adamw"
+    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "tiger", "muon"] = "adamw"
     """What makes an update of gradients; each wants a learning rate of its own."""
     learning_rate: float = 1e-5
     """The highest rate of the optimizer; for adafactor, relative to the size of each parameter."""

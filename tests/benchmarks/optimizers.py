@@ -27,6 +27,7 @@ RATES = {
     "adafactor": (3e-3, 1e-2, 3e-2),
     "lion": (3e-5, 1e-4, 3e-4),
     "tiger": (3e-5, 1e-4, 3e-4),
+    "muon": (1e-4, 3e-4, 1e-3),
 }
 #: Added to AdamW at the rate that suits it alone.
 ADDED: dict[str, dict[str, Any]] = {
