@@ -130,7 +130,7 @@ class Answerer:
             self.begun(examples),
             self.layout.end,
             self.drawing(count),
-            [generator(one.key, first * self.limit) for one in examples],
+            [generator(one.key, first * self.limit * sampling.DRAWS) for one in examples],
             watch,
         )
 

@@ -3,12 +3,11 @@
     python tests/benchmarks/generation_speed.py [--model DIR] [--texts 256] [--tokens 64] [--dtype bf16]
 
 The same weights, threads, number format and settings of drawing on both sides, and texts of exactly `--tokens` tokens;
-each pair runs in turn. transformers reads the weights as `BertLMHeadModel` with `is_decoder=True` and writes all texts in
-one call of `generate`, with its cache; the naive engine writes `--naive` texts one by one. DIR is any folder with
-an encoder and its head for masked words, by default the embedded backbone; it is asked without conditions, which
-transformers does not know. Greedy texts of both are compared first: they are the proof that the weights are the same.
-One thread is timed by the CPU time that the process took, which other work on the machine hardly disturbs; several by
-the clock.
+each pair runs in turn. transformers reads the weights as `BertLMHeadModel` with `is_decoder=True` and writes all texts
+in one call of `generate`, with its cache; the naive engine writes `--naive` texts one by one. DIR is any folder with an
+encoder and its head for masked words, by default the embedded backbone; it is asked without conditions, which
+transformers does not know. Greedy texts of both are compared first: they show that the weights are the same. One thread
+is timed by the CPU time that the process takes, which other work on the machine disturbs less; several by the clock.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import importlib.util
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +32,8 @@ from nlptasks.writing import sampling
 
 NAIVE = Path(__file__).parents[1] / "writing" / "naive.py"
 Texts = list[list[int]]
+Run = tuple[Callable[[], Texts], int]  # and how many texts it writes
+PROMPTS = ["这家酒店", "手机", "这本书", "衣服的"]
 
 
 def naive_engine() -> ModuleType:
@@ -78,9 +80,10 @@ class Transformers:
         place = weights.locate(folder)
         number_format = hardware.dtype(dtype, torch.device("cpu"))[0]
         config = BertConfig.from_pretrained(place, is_decoder=True)
-        self.model = BertLMHeadModel.from_pretrained(place, config=config, dtype=number_format).eval()
+        self.model: Any = BertLMHeadModel.from_pretrained(place, config=config, dtype=number_format)
         self.text = weights.load(folder).text
         special = self.text.special
+        self.model.eval()
         self.usual = {
             "min_new_tokens": tokens,
             "max_new_tokens": tokens,
@@ -115,13 +118,12 @@ class Transformers:
 def naive(loaded: Loaded, count: int, tokens: int, top_p: float) -> Texts:
     """Draw texts one by one, and read everything again for every token."""
     engine, found = naive_engine(), []
-    drawing = sampling.Drawing(top_p=None if top_p == 1 else top_p)
+    drawing = sampling.Drawing(shortest=tokens, top_p=None if top_p == 1 else top_p)
     for number in range(count):
-        draws = torch.rand(tokens, generator=generator(bytes(range(8)), number * tokens))
+        draws = torch.rand(tokens, sampling.DRAWS, generator=generator(bytes(range(8)), number))
         ids: list[int] = []
         for draw in draws:
             logits = engine.logits(loaded.writer, [loaded.layout.start], ids).unsqueeze(0)
-            logits[:, loaded.layout.end] = -torch.inf
             written = torch.tensor([ids], dtype=torch.long)
             ids.append(int(sampling.draw(logits, written, draw.unsqueeze(0), drawing, loaded.layout.end)[0]))
         found.append(ids)
@@ -139,19 +141,26 @@ def timed(run: Callable[[], Texts], count: int, tokens: int) -> float:
     return count / seconds
 
 
-def contest(name: str, sides: list[tuple[Callable[[], Texts], int]], tokens: int, pairs: int) -> None:
+def contest(name: str, ours: Run, peer: Run, tokens: int, pairs: int) -> None:
     """Time both sides in turn, and print the rates and the median of the ratios."""
-    found = [[timed(run, count, tokens) for run, count in sides] for _ in range(pairs)]
-    ratios = [ours / peer for ours, peer in found]
-    ours, peer = (statistics.median(side) for side in zip(*found, strict=True))
+    found = [[timed(run, count, tokens) for run, count in (ours, peer)] for _ in range(pairs)]
+    ratios = [fast / slow for fast, slow in found]
+    left, right = (statistics.median(side) for side in zip(*found, strict=True))
     ends = f"from {min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"{name}: {ours:.1f} against {peer:.2f} texts/s, ratio {statistics.median(ratios):.2f} ({ends})", flush=True)
+    print(f"{name}: {left:.1f} against {right:.2f} texts/s, ratio {statistics.median(ratios):.2f} ({ends})", flush=True)
+
+
+def compare(ours: Ours, peer: Transformers) -> None:
+    """Print how many greedy texts of both are the same."""
+    texts = zip(ours.greedy(PROMPTS), peer.greedy(PROMPTS), strict=True)
+    same = sum(left == right[: len(left)] for left, right in texts)
+    print(f"greedy: {same} of {len(PROMPTS)} texts the same")
 
 
 def main() -> None:
     """Run the contests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="default", help="folder or hub name of the weights")
+    parser.add_argument("--model", help="folder or hub name of the weights")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bf16"])
     parser.add_argument("--texts", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=64)
@@ -160,20 +169,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    folder = str(weights.locate(None if chosen.model == "default" else chosen.model))
-    ours = Ours(folder, chosen.dtype, chosen.tokens)
-    theirs = Transformers(folder, chosen.dtype, chosen.tokens)
-    print(f"{chosen.texts} texts of {chosen.tokens} tokens, {chosen.threads} threads, {chosen.dtype}")
-    prompts = ["这家酒店", "手机", "这本书", "衣服的"]
-    same = sum(left[: len(right)] == right[: len(left)] for left, right in zip(*[s.greedy(prompts) for s in (ours, theirs)], strict=True))
-    print(f"greedy: {same} of {len(prompts)} texts the same")
+    folder, count, tokens = str(weights.locate(chosen.model)), chosen.texts, chosen.tokens
+    ours, peer = Ours(folder, chosen.dtype, tokens), Transformers(folder, chosen.dtype, tokens)
+    print(f"{count} texts of {tokens} tokens, {chosen.threads} threads, {chosen.dtype}")
+    compare(ours, peer)
     for top_p in (0.95, 1.0):
-        drawn = ours.drawn(chosen.texts, top_p)
-        peer = theirs.drawn(chosen.texts, top_p)
-        loaded = ours.answerer().loaded
-        plain = lambda p=top_p, loaded=loaded: naive(loaded, chosen.naive, chosen.tokens, p)  # noqa: E731
-        contest(f"top-p {top_p}, transformers", [(drawn, chosen.texts), (peer, chosen.texts)], chosen.tokens, chosen.pairs)
-        contest(f"top-p {top_p}, naive", [(drawn, chosen.texts), (plain, chosen.naive)], chosen.tokens, chosen.pairs)
+        drawn = ours.drawn(count, top_p)
+        plain = partial(naive, ours.answerer().loaded, chosen.naive, tokens, top_p)
+        contest(f"top-p {top_p}, transformers", (drawn, count), (peer.drawn(count, top_p), count), tokens, chosen.pairs)
+        contest(f"top-p {top_p}, naive", (drawn, count), (plain, chosen.naive), tokens, chosen.pairs)
 
 
 if __name__ == "__main__":
