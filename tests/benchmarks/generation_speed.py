@@ -83,7 +83,7 @@ class Transformers:
         self.model: Any = BertLMHeadModel.from_pretrained(place, config=config, dtype=number_format)
         self.text = weights.load(folder).text
         special = self.text.special
-        self.model.eval()
+        self.model.train(False)
         self.usual = {
             "min_new_tokens": tokens,
             "max_new_tokens": tokens,
