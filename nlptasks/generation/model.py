@@ -18,7 +18,7 @@ from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, UsageError
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.naming import Naming
@@ -69,16 +69,18 @@ class Condition(nn.Module):
 class Generator(nn.Module):
     """An encoder that may listen to a condition, with a head that names tokens."""
 
-    def __init__(self, bert: Bert, head: TokenHead, condition: Condition | None) -> None:
-        """Put the head on the encoder."""
+    def __init__(self, bert: Bert, head: TokenHead, condition: Condition | None, hidden: float = 0.0) -> None:
+        """Put the head on the encoder; a share of the conditions is hidden while it learns."""
         super().__init__()
-        self.bert, self.head, self.condition = bert, head, condition
+        self.bert, self.head, self.condition, self.hidden = bert, head, condition, hidden
 
     def heard(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to, (B, C); none where there is no condition."""
         if self.condition is None:
             return None
         found: Tensor = self.condition(labels, vectors)
+        if self.training and self.hidden:
+            found = found * (torch.rand(len(found), 1, device=found.device) >= self.hidden)
         return found.to(self.bert.norm.weight.dtype)
 
     def states(self, work: Pass) -> Tensor:
@@ -119,7 +121,7 @@ def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -
         if own.keys() == state.keys() and all(own[name].shape == state[name].shape for name in own):
             condition.load_state_dict(own)
     backbone.bert.listen(condition.width if condition else None)
-    return Generator(backbone.bert, head, condition)
+    return Generator(backbone.bert, head, condition, settings["label_dropout"])
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,12 @@ def load(
     named = naming(method, found.settings if found else {"conditions": ""})
     labels = Labels.load(found.about.get("labels") if found else None)
     told = found.settings if found else {"limit": 128, "source_limit": 256, "condition_width": 1, "rank": 0}
+    told = {"label_dropout": 0.0, **told}
     model = assembled(loaded, labels, told)
     layout = Layout(method, loaded.text, limit=told["limit"], source=told["source_limit"])
     layout.check(loaded.bert.config.max_position_embeddings, options.limit)
     check_length(options.shortest, options.limit or layout.limit)
+    check_guidance(options.guidance, model)
     place = hardware.device(device)
     number_format = hardware.dtype(dtype, place)[0]
     model.to(place).eval().requires_grad_(False)
@@ -211,6 +215,21 @@ def load(
         method,
         weights.locate(source),
     )
+
+
+def check_guidance(strength: float, model: Generator) -> None:
+    """Refuse guidance by a model that knows nothing but its conditions.
+
+    Raises:
+        UsageError: it has none, or never wrote without.
+    """
+    if strength == 1:
+        return
+    if model.condition is None:
+        raise UsageError(f"--guidance {strength:g}: this model has no conditions to heed; leave it out")
+    if not model.hidden:
+        remedy = "train one with --label-dropout 0.1"
+        raise UsageError(f"--guidance {strength:g}: this model has never written without its conditions; {remedy}")
 
 
 def silence(writer: Writer, text: Text) -> None:

@@ -117,7 +117,7 @@ METHODS = {
     "cln": Method(
         "a language model whose LayerNorms listen to labels or a vector (kexue.fm/archives/7124)",
         Text,
-        {"conditions": "label", "batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4},
+        {"conditions": "label", "label_dropout": 0.1, "batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4},
     ),
     "seq2seq": Method(
         "reads a source both ways and writes the text for it, as UniLM does (kexue.fm/archives/6933)",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nlptasks.writing.beam import OPEN_SHARE, Written
-from nlptasks.writing.draft import Draft
+from nlptasks.writing.draft import Growing
 from nlptasks.writing.judges import repeats
 
 #: Numbers that a token is drawn by.
@@ -37,7 +37,7 @@ class Drawing:
 
 
 def sample(
-    draft: Draft,
+    draft: Growing,
     end: int,
     drawing: Drawing,
     generators: Sequence[torch.Generator],
