@@ -165,6 +165,11 @@ def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
     return ["cln", *(["seq2seq"] if known.source else []), "eval"]
 
 
+def traits(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Name the labels of a record that its conditions were read from."""
+    return dict.fromkeys(fields.get("sets") or (), 1)
+
+
 def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Turn one training record, in the fields of a row, into what is learnt.
 
