@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where models are kept")
     parser.add_argument("--limit", type=int, default=128, help="tokens of a text at most")
     parser.add_argument("--samples", type=int, default=1000, help="texts for each label")
-    parser.add_argument("--guidance", default="1,2", help="strengths to write with")
+    parser.add_argument("--guidance", default="1,3", help="strengths to write with")
     parser.add_argument("--only", choices=[*WAYS, "shopping", "scores"], help="train or score this alone")
     parser.add_argument("--training", default="", help="options of every nlpk train")
     chosen = parser.parse_args()

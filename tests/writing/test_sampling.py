@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nlptasks.writing.beam import Written
 from nlptasks.writing.draft import Writer
-from nlptasks.writing.sampling import DRAWS, Drawing, draw, least, sample
+from nlptasks.writing.sampling import DRAWS, Drawing, draw, least, picked, sample
 
 END = 4
 
@@ -88,6 +88,19 @@ def test_top_p_leaves_the_others_their_chances() -> None:
     counts = Counter(tokens_of(texts([0.36, 0.24, 0.2, 0.2, 0.0], prompts=40, count=5, limit=50, top_p=0.59)))
     assert set(counts) == {0, 1}
     assert counts[0] / counts.total() == pytest.approx(0.6, abs=0.02)
+
+
+def test_tokens_of_all_blocks_are_drawn_as_often_as_they_are_likely() -> None:
+    generator = torch.Generator().manual_seed(0)
+    chances = torch.rand(300, generator=generator)
+    chances = chances.where(chances > 0.9, 0)
+    chances /= chances.sum()
+    found = picked(chances.expand(20_000, -1), torch.rand(20_000, 2, generator=generator)).flatten()
+    shares = found.bincount(minlength=300) / len(found)
+    assert torch.allclose(shares, chances, atol=0.01)
+    assert not shares[chances == 0].any()
+    edges = picked(chances.expand(4, -1), torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).flatten()
+    assert (chances[edges] > 0).all()
 
 
 @pytest.mark.parametrize("top_p", [0.1, 0.5, 0.95])
