@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,12 @@ Beside = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="File of the tables that records name, for nl2sql.", show_default=False),
 ]
+Conditions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIELDS", help="Fields of labels that every record needs, for generation.", show_default=False
+    ),
+]
 Shown = Annotated[int, typer.Option(metavar="N", min=0, help="Bad records to name.")]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="File to write; stdout by default.", show_default=False)]
 
@@ -55,7 +62,14 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    *, task: Task, file: File, method: Method = None, tables: Beside = None, shown: Shown = 20, reading: Reading
+    *,
+    task: Task,
+    file: File,
+    method: Method = None,
+    conditions: Conditions = None,
+    tables: Beside = None,
+    shown: Shown = 20,
+    reading: Reading,
 ) -> None:
     """Count the records that a task can use.
 
@@ -66,8 +80,12 @@ def check(
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
     if tables is not None and not hasattr(form, "checking"):
         raise UsageError(f"--tables {tables}: records of {task} name no tables; leave it out")
+    if conditions is not None and not hasattr(form, "naming"):
+        raise UsageError(f"--conditions {conditions}: records of {task} have none; leave it out")
     failures, tally = Failures(shown), Tally(form)
-    found = read(file, reading, form.COLUMNS[method] if method else form.COLUMNS_ASKED, **naming(form))
+    named = None if conditions is None else form.naming(method or next(iter(form.METHODS)), {"conditions": conditions})
+    columns = named.columns if named else form.COLUMNS[method] if method else form.COLUMNS_ASKED
+    found = (told(record, named) if named else record for record in read(file, reading, columns, **naming(form)))
     learning = learned(form, method, found, failures, tally, tables)
     together = getattr(form, "flaw", None) if method else None  # not every task has rows that can fail together
     flaw = together(method, learning) if together else None
@@ -78,6 +96,16 @@ def check(
         console.note(f"{'stdin' if file == '-' else file}: {said}")
     if flaw or failures.count or not tally.good:
         raise SystemExit(1)
+
+
+def told(record: Record, named: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Record:
+    """Put a record's fields into those of a row; where a condition is missing, that is its problem."""
+    if record.problem:
+        return record
+    try:
+        return replace(record, fields=named(record.fields))
+    except RecordError as error:
+        return replace(record, problem=str(error))
 
 
 class Tally:

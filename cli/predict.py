@@ -152,14 +152,16 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         watch = getattr(worker, "watch", None)
         if watch and output.done:
             raise UsageError("--resume: a page shows all records of a run; leave out one of --resume and --html")
-        if getattr(options, "stream", False) and writing.target is None and sys.stdout.isatty():
+        grows = getattr(options, "stream", False) and writing.target is None and sys.stdout.isatty()
+        if grows:
             worker.write = show  # on a terminal a task shows its texts by itself, as they grow
         parse = parser(form, fills, name, unused, naming=getattr(loaded, "naming", None))
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
             if watch:
                 watch(window)
-            counter.add(len(window))
+            if not grows:  # a count would stand in the midst of the texts
+                counter.add(len(window))
         if output.count - output.done > output.failures.count and unused:
             named = {several: field for field, several in several_of(form).items()}
             flags = ", ".join(sorted(f"--{named.get(field, field)}" for field in unused))

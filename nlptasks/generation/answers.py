@@ -17,7 +17,8 @@ from nlptasks.generation.model import Loaded
 from nlptasks.generation.row import Row
 from nlptasks.writing import beam, sampling
 from nlptasks.writing.beam import Written
-from nlptasks.writing.draft import Draft
+from nlptasks.writing.draft import Growing
+from nlptasks.writing.guided import Guided
 from nlptasks.writing.judges import Anything
 
 #: What draws where nothing else is said.
@@ -107,30 +108,32 @@ class Answerer:
             found = [[text for part in parts for text in part[0]]]
         return [self.prediction(example, texts) for example, texts in zip(examples, found, strict=True)]
 
-    def begun(self, examples: Sequence[Example]) -> Draft:
+    def begun(self, examples: Sequence[Example]) -> Growing:
         """Read the prompts of rows, and listen to their conditions."""
         sets, vectors = [one.row.sets or [] for one in examples], [one.row.vector for one in examples]
         condition = self.loaded.condition(*self.loaded.labels.tensors(sets, vectors))
-        return self.loaded.writer.begin([one.prompt for one in examples], condition)
+        prompts, begin = [one.prompt for one in examples], self.loaded.writer.begin
+        heard, strength = begin(prompts, condition), self.options.guidance
+        return heard if strength == 1 else Guided(heard, begin(prompts), strength)
 
     def shown(self, example: Example, write: Callable[[str], None]) -> list[Written]:
         """Draw the texts of a row one after another, and show each as it grows."""
         found = []
         for number in range(self.options.n):
-            growing = Growing(self.loaded.text, example, self.layout.end, write)
+            growing = Shown(self.loaded.text, example, self.layout.end, write)
             found += self.drawn([example], number, 1, growing)[0]
             write("\n")
         return found
 
     def drawn(
-        self, examples: Sequence[Example], first: int, count: int, watch: Growing | None = None
+        self, examples: Sequence[Example], first: int, count: int, watch: Shown | None = None
     ) -> list[list[Written]]:
         """Draw texts of rows, from number `first` on."""
         return sampling.sample(
             self.begun(examples),
             self.layout.end,
             self.drawing(count),
-            [generator(one.key, first * self.limit) for one in examples],
+            [generator(one.key, first * self.limit * sampling.DRAWS) for one in examples],
             watch,
         )
 
@@ -175,7 +178,7 @@ class Answerer:
             logger.info("sources longer than %d tokens, of which only the start was read: %d", self.layout.source, cut)
 
 
-class Growing:
+class Shown:
     """Shows a text as it grows."""
 
     def __init__(self, text: Text, example: Example, end: int, write: Callable[[str], None]) -> None:

@@ -16,7 +16,7 @@ from nlptasks.backbone.heads import TokenHead, token_losses
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, UsageError
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.naming import Naming
@@ -36,7 +36,7 @@ ROWS = 1024
 CONDITION, SEEN = "condition.", "memorised.filter"
 
 #: What a backbone as it is goes by.
-UNTRAINED = {"conditions": "", "limit": 128, "source_limit": 256}
+UNTRAINED: dict[str, Any] = {"conditions": "", "limit": 128, "source_limit": 256, "label_dropout": 0.0}
 
 
 class Condition(nn.Module):
@@ -71,10 +71,11 @@ class Generator(LanguageModel):
         """Put the head on the encoder; it listens to nothing yet."""
         super().__init__(bert, head)
         self.condition: Condition | None = None
+        self.hidden = 0.0
 
-    def listen(self, condition: Condition | None) -> None:
-        """Let the norms listen to a condition, or to none."""
-        self.condition = condition
+    def listen(self, condition: Condition | None, hidden: float = 0.0) -> None:
+        """Let the norms listen to a condition, or to none; a share of the conditions is hidden while it learns."""
+        self.condition, self.hidden = condition, hidden
         self.bert.listen(condition.width if condition else None)
 
     def heard(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
@@ -82,6 +83,8 @@ class Generator(LanguageModel):
         if self.condition is None:
             return None
         found: Tensor = self.condition(labels, vectors)
+        if self.training and self.hidden:
+            found = found * (torch.rand(len(found), 1, device=found.device) >= self.hidden)
         return found.to(self.bert.norm.weight.dtype)
 
     def read(self, work: Pass) -> Tensor:
@@ -110,7 +113,7 @@ def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -
     state = condition.state_dict()
     if own.keys() == state.keys() and all(own[name].shape == state[name].shape for name in own):
         condition.load_state_dict(own)
-    model.listen(condition)
+    model.listen(condition, settings["label_dropout"])
     return model
 
 
@@ -157,6 +160,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     check_length(options.shortest, options.limit or layout.limit)
     labels = Labels.load(found.about.get("labels") if found else None)
     model = assembled(stored, labels, told).ready(machine)
+    check_guidance(options.guidance, model)
     writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)
     silence(writer, stored.text)
     return Loaded(
@@ -173,6 +177,21 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
         method=method,
         folder=weights.locate(source),
     )
+
+
+def check_guidance(strength: float, model: Generator) -> None:
+    """Refuse guidance by a model that knows nothing but its conditions.
+
+    Raises:
+        UsageError: it has none, or never wrote without.
+    """
+    if strength == 1:
+        return
+    if model.condition is None:
+        raise UsageError(f"--guidance {strength:g}: this model has no conditions to heed; leave it out")
+    if not model.hidden:
+        remedy = "train one with --label-dropout 0.1"
+        raise UsageError(f"--guidance {strength:g}: this model has never written without its conditions; {remedy}")
 
 
 def silence(writer: Writer, text: Text) -> None:

@@ -117,7 +117,7 @@ METHODS = {
     "cln": Method(
         "a language model whose LayerNorms listen to labels or a vector (kexue.fm/archives/7124)",
         Text,
-        {"conditions": "label", "batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4},
+        {"conditions": "label", "label_dropout": 0.1, "batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4},
     ),
     "seq2seq": Method(
         "reads a source both ways and writes the text for it, as UniLM does (kexue.fm/archives/6933)",
@@ -163,6 +163,11 @@ def fitting(fields: Mapping[str, Any], method: str | None) -> list[str]:
         return [method]
     known = rows.parse(Scored, {ALIASES.get(name, name): value for name, value in fields.items()})
     return ["cln", *(["seq2seq"] if known.source else []), "eval"]
+
+
+def traits(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Name the labels of a record that its conditions were read from."""
+    return dict.fromkeys(fields.get("sets") or (), 1)
 
 
 def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:

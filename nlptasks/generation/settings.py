@@ -15,11 +15,13 @@ OPTIONS_RANGES: Ranges = {
     **dict.fromkeys(("n", "beam", "top_k", "limit"), (lambda x: x >= 1, "1 or more")),
     **dict.fromkeys(("shortest", "no_repeat", "seed"), (lambda x: x >= 0, "0 or more")),
     "top_p": (lambda x: 0 < x <= 1, "more than 0, at most 1; 1 draws from all tokens"),
+    "guidance": (lambda x: 0 <= x < float("inf"), "0 or more; 1 for none"),
     "temperature": (lambda x: 0 < x < float("inf"), "more than 0; for the likeliest text: --beam 1"),
 }
 SETTINGS_RANGES: Ranges = {
     **dict.fromkeys(("condition_width",), (lambda x: x >= 1, "1 or more")),
     **dict.fromkeys(("limit", "source_limit"), (lambda x: x >= 4, "4 or more")),
+    "label_dropout": (lambda x: 0 <= x < 1, "0 or more, below 1"),
     "rank": (lambda x: x >= 0, "0 or more"),
     "max_rows": (lambda x: x >= 2, "2 or more"),
 }
@@ -40,6 +42,8 @@ class Options:
     """Draw from so many of the likeliest tokens."""
     temperature: float = 1.0
     """Below 1 likelier tokens are drawn more often, above 1 less often."""
+    guidance: float = 1.0
+    """Above 1 texts heed their conditions more than they would by themselves, at twice the cost; 0 ignores them."""
     beam: int | None = None
     """Search for likely texts, so many at once, instead of drawing; seq2seq does, with 4, unless told how to draw."""
     limit: int | None = None
@@ -125,6 +129,8 @@ class Settings(TrainingSettings):
     """Width of a label's embedding."""
     rank: int = 0
     """Squeeze the conditions to so many numbers, which makes the model smaller; 0 for no."""
+    label_dropout: float = 0.0
+    """Share of the texts that are learnt without their conditions, so that --guidance can be used; 0.1 for cln."""
     limit: int = 128
     """Tokens of a text at most, its end included; longer ones are cut, at the end of a sentence where there is one."""
     source_limit: int = 256

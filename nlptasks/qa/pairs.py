@@ -23,7 +23,7 @@ from nlptasks.qa.pairs_row import Options, Row
 from nlptasks.writing import beam
 from nlptasks.writing.judges import Anything
 from nlptasks.writing.passages import Runs, Table
-from nlptasks.writing.sampling import Drawing, draw
+from nlptasks.writing.sampling import DRAWS, Drawing, draw
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Asker:
         draft = writer.begin([self.layout.prompt(None, window.ids) for window in read])
         table = Table.of([[window.ids] for window in read], self.end, writer.device)
         runs = Runs(table)
-        draws = torch.stack([torch.rand(limit, generator=one) for one in generators]).to(writer.device)
+        draws = torch.stack([torch.rand(limit, DRAWS, generator=one) for one in generators]).to(writer.device)
         columns = torch.zeros(len(read), 0, dtype=torch.long, device=writer.device)
         parents = torch.zeros(len(read), 1, dtype=torch.long, device=writer.device)
         logprobs = draws.new_zeros(len(read))

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nlptasks.writing.draft import Draft
+from nlptasks.writing.draft import Growing
 
 #: Finished questions leave the batch once no more than this share of it is still open.
 OPEN_SHARE = 0.75
@@ -83,7 +83,7 @@ class Judge(Protocol):
         ...
 
 
-def search(draft: Draft, judge: Judge, questions: int, rule: Rule) -> list[list[Written]]:
+def search(draft: Growing, judge: Judge, questions: int, rule: Rule) -> list[list[Written]]:
     """Write until the best text of every question is finished.
 
     Args:

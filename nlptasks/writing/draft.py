@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +104,28 @@ class Writer:
         """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32."""
         scores: Tensor = self.decoder(self.head(hidden))
         return scores.float()
+
+
+class Growing(Protocol):
+    """Texts that grow token by token, as a draft's do."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Score what comes next: (P, W, V) float32."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """Count the tokens that can be written before the positions end."""
+        ...
+
+    def write(self, tokens: Tensor, parents: Tensor | None = None) -> None:
+        """Write one token more on each branch, (P, W) int, which goes on with one of the branches before."""
+        ...
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep, repeat or reorder prompts, (P',) int."""
+        ...
 
 
 class Draft:

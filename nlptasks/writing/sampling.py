@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nlptasks.writing.beam import OPEN_SHARE, Written
-from nlptasks.writing.draft import Draft
+from nlptasks.writing.draft import Growing
 from nlptasks.writing.judges import repeats
 
-#: Tokens that are put in order for top-p at first; all of them only where these do not reach p.
-ORDERED = 1024
+#: Numbers that a token is drawn by: two, and two more where top-p draws again.
+DRAWS = 4
+#: Tokens whose probabilities are added up together.
+BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Drawing:
 
 
 def sample(
-    draft: Draft,
+    draft: Growing,
     end: int,
     drawing: Drawing,
     generators: Sequence[torch.Generator],
@@ -61,11 +64,11 @@ def sample(
     if drawing.limit - 1 > draft.room:
         raise ValueError(f"{drawing.limit} tokens do not fit, where there is room for {draft.room + 1}")
     device, count = draft.logits.device, drawing.count
-    draws = torch.cat([torch.rand(count, drawing.limit, generator=one) for one in generators]).to(device)
+    draws = torch.cat([torch.rand(count, drawing.limit, DRAWS, generator=one) for one in generators]).to(device)
     rows = torch.arange(len(draws), device=device)  # of all texts, those that are still open
     if count > 1:
         draft.keep(rows // count)
-    ids = torch.full(draws.shape, end, device=device)
+    ids = torch.full(draws.shape[:2], end, device=device)
     logprobs = torch.zeros(len(draws), device=device)
     lengths = torch.full_like(rows, drawing.limit)
     is_open = torch.ones_like(rows, dtype=torch.bool)  # of the rows in the draft
@@ -98,7 +101,7 @@ def draw(logits: Tensor, written: Tensor, draws: Tensor, drawing: Drawing, end: 
     Args:
         logits: (P, V) float32.
         written: (P, T) int, the text so far.
-        draws: (P,) from 0 to 1.
+        draws: (P, DRAWS) from 0 to 1.
         drawing: how.
         end: the token that ends a text.
 
@@ -112,37 +115,84 @@ def draw(logits: Tensor, written: Tensor, draws: Tensor, drawing: Drawing, end: 
         allowed = logits.masked_fill(banned, -torch.inf)
     if written.shape[1] < drawing.shortest:
         allowed = allowed.index_fill(1, torch.tensor([end], device=logits.device), -torch.inf)
-    chances, tokens = filtered(allowed / drawing.temperature, drawing.top_k, drawing.top_p)
-    sums = chances.cumsum(1)
-    # Below the last sum, so that rounding never draws what was filtered out.
-    aims = (draws.unsqueeze(1) * sums[:, -1:]).minimum(sums[:, -1:] * (1 - 1e-6))
-    places = torch.searchsorted(sums, aims, right=True).clamp_max(sums.shape[1] - 1)
-    chosen = places if tokens is None else tokens.gather(1, places)
+    if drawing.temperature != 1:
+        allowed = allowed / drawing.temperature
+    chosen = among(allowed, draws, drawing.top_k, drawing.top_p)
     return chosen.squeeze(1), logits.log_softmax(1).gather(1, chosen).squeeze(1)
 
 
-def filtered(logits: Tensor, top_k: int | None, top_p: float | None) -> tuple[Tensor, Tensor | None]:
-    """Keep the likeliest tokens.
+def among(scores: Tensor, draws: Tensor, top_k: int | None, top_p: float | None) -> Tensor:
+    """Draw among the likeliest tokens.
+
+    For top-p a token is drawn from all and kept if it is one of the likeliest; only where it is not, these are looked
+    for, and two more numbers draw from them alone. That gives them the chances that putting all in order would, and
+    is ten times as fast.
 
     Args:
-        logits: (P, V), divided by the temperature.
+        scores: (P, V), divided by the temperature.
+        draws: (P, DRAWS) from 0 to 1.
         top_k: how many, or all.
-        top_p: the fewest whose probabilities, of all that `top_k` left, together reach this, or all.
+        top_p: the fewest whose probabilities, of all that `top_k` left, together reach this, or all; what is exactly
+            as likely as the last of them counts, too.
 
     Returns:
-        Probabilities (P, K), 0 for what is left out, and their tokens (P, K) int, none where they stand in order.
+        (P, 1) int.
     """
-    chances = logits.softmax(1)
-    if top_k is None and top_p is None:
-        return chances, None
-    count = chances.shape[1]
-    first = min(top_k or ORDERED, count)
-    best, tokens = chances.topk(first)
-    if top_p is None:
-        return best, tokens
-    if top_k is not None:
-        best = best / best.sum(1, keepdim=True)
-    elif bool((best.sum(1) < top_p).any()):
-        best, tokens = chances.sort(1, descending=True)
-    before = best.cumsum(1) - best
-    return best.masked_fill(before >= top_p, 0), tokens
+    tokens = None
+    if top_k is not None and top_k < scores.shape[1]:
+        scores, tokens = scores.topk(top_k)
+    chances = scores.softmax(1)
+    places = picked(chances, draws[:, :2])
+    if top_p is not None:
+        above = mass(chances, chances > chances.gather(1, places))
+        wrong = (above >= top_p).flatten().nonzero().flatten()
+        if len(wrong):
+            few = chances[wrong]
+            places[wrong] = picked(few.where(few >= least(few, top_p), 0), draws[wrong, 2:])
+    return places if tokens is None else tokens.gather(1, places)
+
+
+def picked(chances: Tensor, draws: Tensor) -> Tensor:
+    """Choose places by two numbers from 0 to 1 each: by the first a block of tokens, by the second one in it.
+
+    A number that falls next to the edge between two tokens chooses otherwise where the batch, and with it the last bits
+    of the scores, is another. Of one running sum over all tokens every token is an edge; this way there are few.
+
+    Args:
+        chances: (P, V), at least one of each row more than 0.
+        draws: (P, 2).
+
+    Returns:
+        (P, 1) int.
+    """
+    blocks = F.pad(chances, (0, -chances.shape[1] % BLOCK)).view(len(chances), -1, BLOCK)
+    block = fallen_on(blocks.sum(2), draws[:, :1])
+    inside = blocks.gather(1, block.unsqueeze(2).expand(-1, -1, BLOCK)).squeeze(1)
+    return (block * BLOCK + fallen_on(inside, draws[:, 1:])).clamp_max(chances.shape[1] - 1)
+
+
+def fallen_on(chances: Tensor, draws: Tensor) -> Tensor:
+    """Find the part of a row's sum that a number from 0 to 1 falls on: (P, N) and (P, 1) to (P, 1) int."""
+    sums = chances.cumsum(1)
+    # Below the last sum, so that rounding never draws what was filtered out.
+    aims = (draws * sums[:, -1:]).minimum(sums[:, -1:] * (1 - 1e-6))
+    # Where nothing is left to draw, as behind a text's end, no number is in reach.
+    return torch.searchsorted(sums, aims, right=True).clamp_max(sums.shape[1] - 1)
+
+
+def least(chances: Tensor, top_p: float) -> Tensor:
+    """Find the largest probability that, with all that are as large, reaches a sum: (P, V) float32 to (P, 1).
+
+    Positive numbers are in the order of their bits, and so it is found bit by bit.
+    """
+    bits = torch.zeros(len(chances), 1, dtype=torch.int32, device=chances.device)
+    for place in reversed(range(31)):
+        tried = bits | 1 << place
+        reached = mass(chances, chances >= tried.view(torch.float32)) >= top_p
+        bits = tried.where(reached, bits)
+    return bits.view(torch.float32)
+
+
+def mass(chances: Tensor, kept: Tensor) -> Tensor:
+    """Add up the probabilities that are kept: two of (P, V) to (P, 1)."""
+    return chances.where(kept, 0).sum(1, keepdim=True)

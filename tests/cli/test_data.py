@@ -202,3 +202,18 @@ def test_check_counts_beyond_what_it_must_compare(nlpk: Nlpk) -> None:
     given = "甲\t乙\t1\n丙\t丁\t0\n戊\n己\t庚\t1\n"
     result = nlpk("data", "check", "similarity", "-", "--method", "cosent", stdin=given)
     assert (result.lines[0]["records"], result.lines[0]["bad"]) == (3, 1)
+
+
+def test_check_tells_records_without_a_condition_and_counts_the_labels(nlpk: Nlpk) -> None:
+    given = "房间很好\t酒店\t1\n房间不好\t酒店\n\n味道不错\t水果\t1\n"
+    check = ("data", "check", "generation", "-", "--format", "tsv", "--conditions", "类别,情感")
+    result = nlpk(*check, stdin=given)
+    assert result.status == 1
+    assert "stdin:2: field '情感' is missing; expected the conditions 类别, 情感" in result.err
+    found = result.lines[0]
+    assert (found["records"], found["bad"]) == (2, 2)
+    assert (found["类别=酒店"], found["类别=水果"], found["情感=1"]) == (1, 1, 2)
+    assert nlpk(*check, "--method", "cln", stdin=given).lines[0]["fit_for"] == {"cln": 2}
+    result = nlpk("data", "check", "similarity", "-", "--conditions", "a", stdin=given)
+    assert result.status == 2
+    assert "--conditions a: records of similarity have none; leave it out" in result.complaint

@@ -87,12 +87,15 @@ def test_a_bad_record_leaves_an_empty_line(nlpk: Nlpk) -> None:
 def test_texts_grow_on_a_terminal(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = texts(nlpk, *BOTH, "-n", 2)
     shown: list[str] = []
+    counts: list[int] = []
+    monkeypatch.setattr("nlpk.console.Counter.add", lambda _, number: counts.append(number))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr("nlpk.predict.show", shown.append)
     result = nlpk("predict", "generation", "--dtype", "float32", "--stream", *BOTH, "-n", 2)
     assert (result.status, result.out) == (0, b"")
     assert "".join(shown).splitlines() == plain
     assert len(shown) > len(plain)
+    assert not counts
 
 
 @pytest.mark.parametrize(

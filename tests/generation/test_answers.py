@@ -150,6 +150,16 @@ def test_vectors_are_conditions_too(answerer: Made) -> None:
     assert complaint(made, Row(vector=[1.0])) == "a vector of 1 numbers; expected 2 numbers"
 
 
+def test_guidance_sets_texts_apart_by_their_label(answerer: Made) -> None:
+    assert same(write(answerer("cln", n=5), ROWS[:1])[0], write(answerer("cln", n=5, guidance=1.0), ROWS[:1])[0])
+    assert not same(write(answerer("cln", n=5), ROWS[:1])[0], write(answerer("cln", n=5, guidance=3.0), ROWS[:1])[0])
+    one, other = Row(sets=["label=好"], id="1"), Row(sets=["label=不好"], id="1")
+    made = answerer("cln", guidance=0.0)
+    examples = [one for one in made.read([one, other]) if isinstance(one, Example)]
+    left, right = made.begun(examples).logits
+    assert torch.allclose(left, right, atol=CLOSE)
+
+
 def test_rows_that_cannot_be_written_to_are_refused(answerer: Made) -> None:
     assert "unknown label '很好' of label; did you mean" in complaint(answerer("cln"), Row(sets=["label=很好"]))
     assert "field 'source' is missing or blank" in complaint(answerer("seq2seq"), Row())

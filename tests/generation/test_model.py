@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,34 @@ def test_texts_longer_than_a_model_can_read_are_refused(generation_models: dict[
         load(found, Options(limit=100), machine=Machine(device="cpu"))
     with pytest.raises(UsageError, match="--shortest 12: expected less than the 12 tokens"):
         load(found, Options(shortest=12), machine=Machine(device="cpu"))
+
+
+def test_a_share_of_the_conditions_is_hidden_while_it_learns(tiny_folder: Path) -> None:
+    made = task(weights.load(tiny_folder), LABELS, conditions="地,label", label_dropout=0.25)
+    model = made.model(weights.load(tiny_folder))
+    labels, vectors = torch.zeros(1000, 2, dtype=torch.long), torch.ones(1000, 1)
+    found = model.train().heard(labels, vectors)
+    asked = model.eval().heard(labels, vectors)
+    assert found is not None
+    assert asked is not None
+    is_hidden = (found == 0).all(1)
+    assert 200 < int(is_hidden.sum()) < 300
+    assert torch.equal(found[~is_hidden], asked[~is_hidden])
+    assert asked.any(1).all()
+
+
+def test_guidance_needs_a_model_that_has_written_with_and_without_a_condition(
+    generation_models: dict[str, Path], tmp_path: Path
+) -> None:
+    found = {name: checkpoint.open_folder(folder) for name, folder in generation_models.items()}
+    assert load(found["cln"], Options(guidance=2.0), machine=Machine(device="cpu")).labels.known
+    with pytest.raises(UsageError, match="--guidance 2: this model has no conditions to heed; leave it out"):
+        load(found["plain"], Options(guidance=2.0), machine=Machine(device="cpu"))
+    always = replace(
+        found["cln"], about={**found["cln"].about, "settings": {**found["cln"].settings, "label_dropout": 0}}
+    )
+    with pytest.raises(UsageError, match="never written without its conditions; train one with --label-dropout"):
+        load(always, Options(guidance=0.5), machine=Machine(device="cpu"))
 
 
 def test_training_texts_longer_than_a_model_can_read_are_refused(tiny: Backbone) -> None:

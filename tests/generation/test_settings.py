@@ -20,6 +20,7 @@ from nlptasks.generation.settings import Options, Settings, Sweep
         ({"top_k": 0}, "--top-k 0"),
         ({"temperature": 0.0}, "--temperature 0: expected more than 0; for the likeliest text: --beam 1"),
         ({"temperature": float("inf")}, "--temperature inf"),
+        ({"guidance": -1.0}, "--guidance -1: expected 0 or more; 1 for none"),
         ({"beam": 0}, "--beam 0"),
         ({"limit": 0}, "--limit 0"),
         ({"seed": -1}, "--seed -1"),

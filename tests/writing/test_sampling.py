@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nlptasks.writing.beam import Written
 from nlptasks.writing.draft import Writer
-from nlptasks.writing.sampling import Drawing, draw, filtered, sample
+from nlptasks.writing.sampling import DRAWS, Drawing, draw, least, picked, sample
 
 END = 4
 
@@ -75,22 +75,41 @@ def test_a_logprob_is_that_of_the_model_without_filters() -> None:
     ("top_p", "kept"), [(0.4, {0}), (0.5, {0}), (0.51, {0, 1}), (0.75, {0, 1}), (0.76, {0, 1, 2}), (1.0, {0, 1, 2, 3})]
 )
 def test_top_p_keeps_the_fewest_tokens_that_reach_it(top_p: float, kept: set[int]) -> None:
-    chances = [0.5, 0.25, 0.125, 0.125, 0.0]
+    chances = [0.5, 0.25, 0.15, 0.1, 0.0]
     assert set(tokens_of(texts(chances, prompts=30, count=4, limit=20, top_p=top_p))) == kept
 
 
-def test_top_p_counts_beyond_the_tokens_put_in_order_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
-    whole, tokens = filtered(logits, None, 0.9)
-    monkeypatch.setattr("nlptasks.writing.sampling.ORDERED", 2)
-    few, others = filtered(logits, None, 0.9)
-    for row in range(3):
-        kept = {t: p for t, p in zip(tokens[row].tolist(), whole[row].tolist(), strict=True) if p}  # type: ignore[index]
-        assert kept == pytest.approx(
-            {t: p for t, p in zip(others[row].tolist(), few[row].tolist(), strict=True) if p}  # type: ignore[index]
-        )
-        assert sum(kept.values()) >= 0.9
-        assert sum(kept.values()) - min(kept.values()) < 0.9
+def test_what_is_as_likely_as_the_last_token_that_top_p_keeps_counts_too() -> None:
+    chances = [0.5, 0.2, 0.2, 0.1, 0.0]
+    assert set(tokens_of(texts(chances, prompts=30, count=4, limit=20, top_p=0.6))) == {0, 1, 2}
+
+
+def test_top_p_leaves_the_others_their_chances() -> None:
+    counts = Counter(tokens_of(texts([0.36, 0.24, 0.2, 0.2, 0.0], prompts=40, count=5, limit=50, top_p=0.59)))
+    assert set(counts) == {0, 1}
+    assert counts[0] / counts.total() == pytest.approx(0.6, abs=0.02)
+
+
+def test_tokens_of_all_blocks_are_drawn_as_often_as_they_are_likely() -> None:
+    generator = torch.Generator().manual_seed(0)
+    chances = torch.rand(300, generator=generator)
+    chances = chances.where(chances > 0.9, 0)
+    chances /= chances.sum()
+    found = picked(chances.expand(20_000, -1), torch.rand(20_000, 2, generator=generator)).flatten()
+    shares = found.bincount(minlength=300) / len(found)
+    assert torch.allclose(shares, chances, atol=0.01)
+    assert not shares[chances == 0].any()
+    edges = picked(chances.expand(4, -1), torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).flatten()
+    assert (chances[edges] > 0).all()
+
+
+@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.95])
+def test_the_least_probability_is_that_which_putting_all_in_order_finds(top_p: float) -> None:
+    chances = torch.randn(50, 300, generator=torch.Generator().manual_seed(0)).mul(2).softmax(1)
+    ordered = chances.sort(1, descending=True).values
+    count = (ordered.cumsum(1) < top_p).sum(1, keepdim=True)
+    assert torch.equal(least(chances, top_p), ordered.gather(1, count))
+    assert least(torch.tensor([[0.5, 0.25]]), 0.9).item() == 0  # rounding may leave a sum below 1: then all are kept
 
 
 def test_top_k_keeps_so_many() -> None:
@@ -126,7 +145,9 @@ def test_a_text_is_as_long_as_asked() -> None:
 
 def test_draws_at_the_very_edge_stay_inside() -> None:
     logits = torch.tensor([0.7, 0.3, 0.0]).log().expand(2, -1)
-    found, _ = draw(logits, torch.zeros(2, 0, dtype=torch.long), torch.tensor([0.0, 1.0]), Drawing(), 2)
+    found, _ = draw(
+        logits, torch.zeros(2, 0, dtype=torch.long), torch.tensor([0.0, 1.0]).expand(DRAWS, -1).T, Drawing(), 2
+    )
     assert found.tolist() == [0, 1]
 
 
