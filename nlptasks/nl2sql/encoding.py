@@ -8,6 +8,7 @@ asked for.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,10 +26,9 @@ from nlptasks.nl2sql.values import unit_of
 MARKS = {"text": "文", "real": "数", "date": "日", "all": "全"}
 ALL = "全部"
 #: Features of a column, of a candidate in a column, and of a token of the question.
-COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES = 14, 14, 4
+COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES = 14, 15, 4
 #: Tokens of a mentioned cell that are read with its column, and how much of it the question has to hold.
 CELL_TOKENS, LIKELY = 16, 0.4
-AROUND = 3
 
 
 @dataclass(frozen=True)
@@ -138,19 +138,20 @@ class Encoder:
         self, question: str, table: Table, ids: list[int], offsets: list[tuple[int, int]], found: list[Candidate]
     ) -> Example:
         """Put an example together."""
-        places = [place_of(folded(question), folded(column.header)) for column in table.columns]
+        rest = without_cells(folded(question), found)
+        places = [place_of(rest, folded(column.header)) for column in table.columns]
         numbers = [*range(len(table.columns)), STAR]
         values = [[candidates.value(one, column, table) for column in numbers] for one in found]
         best = best_cells(found, len(table.columns)) if self.matching else {}
         blocks = self.blocks(ids, table, best)
         self.counts["blocks"] += len(blocks)
-        columns = column_features(question, table, places, found, values)
+        columns = column_features(rest, table, places, found, values)
         pairs = pair_features(table, places, found, values)
         if not self.types:
             columns[:, 6:9] = 0
         if not self.matching:
             columns[:, 4:6] = 0
-            pairs[:, :, :2] = 0
+            pairs[:, :, [0, 1, 13]] = 0
         tokens = (
             token_features(offsets, found) if self.matching else np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
         )
@@ -194,6 +195,25 @@ def best_cells(found: Sequence[Candidate], width: int) -> dict[int, str]:
     return {column: cell for column, (_, cell) in best.items()}
 
 
+def without_cells(question: str, found: Sequence[Candidate]) -> str:
+    """Blank out the whole cells in a question: 城市 in the name of a company names no column."""
+    for one in found:
+        if one.end - one.start > 1 and any(mention.score == 1.0 for mention in one.cells.values()):
+            question = question[: one.start] + "\0" * (one.end - one.start) + question[one.end :]
+    return question
+
+
+def telling(headers: Sequence[str], question: str) -> list[float]:
+    """Weigh the letters of each header by how few headers have them, and give the share that stands in a question."""
+    counts = Counter(letter for header in headers for letter in set(header))
+    letters = set(question)
+    made = []
+    for header in headers:
+        weights = {letter: 1 / counts[letter] for letter in header}
+        made.append(sum(weights[letter] for letter in weights.keys() & letters) / max(1e-6, sum(weights.values())))
+    return made
+
+
 def place_of(question: str, header: str) -> Place:
     """Find the longest piece of a header in a question, of two letters or more where the header has them."""
     for length in range(len(header), min(2, len(header)) - 1, -1):
@@ -214,15 +234,14 @@ def column_features(
     """Describe the columns: (C + 1, COLUMN_FEATURES), all for the last row 0 but what says that it is the last."""
     made = np.zeros((len(table.columns) + 1, COLUMN_FEATURES), np.float32)
     shares = [place.share for place in places]
-    letters = set(question)
+    told = telling([folded(column.header) for column in table.columns], question)
     for number, column in enumerate(table.columns):
         others = max((share for at, share in enumerate(shares) if at != number), default=0.0)
         scores = [one.cells[number].score for one in found if number in one.cells]
-        header = set(column.header)
         made[number] = (
             shares[number],
             shares[number] == 1.0,
-            len(header & letters) / max(1, len(header)),
+            told[number],
             shares[number] - others,
             max(scores, default=0.0) == 1.0,
             max((score for score in scores if score < 1), default=0.0),
@@ -268,6 +287,7 @@ def pair_features(
                 math.exp(-gap_before / 4),
                 math.exp(-gap_behind / 4),
                 places[number].share,
+                mention is None and value is not None and value.how == "written" and table.has_cells[number],
                 0.0,
             )
         made[at, -1, 2] = row[-1] is not None

@@ -25,6 +25,8 @@ from nlptasks.nl2sql.query import ALL_OPERATORS
 
 WIDTH = 256
 SELECTS, GROUPS, SORTS, TAGS = NOT_SELECTED + 1, 2, 3, 3
+#: Heads that read features, and the spread they start with: each has few inputs, which would be lost among the states.
+KNOWN, KNOWN_SPREAD = ("column_features", "whole_features", "pair_features", "tag_features"), 0.3
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Slots(nn.Module):
         )
         for module in self.heads.values():
             bert.start(module)
+        for name in KNOWN:
+            nn.init.normal_(self.heads.get_parameter(f"{name}.weight"), std=KNOWN_SPREAD)
 
     def forward(self, groups: Sequence[Batch], inputs: Inputs) -> Scores:
         """Score every slot of the examples of one pass."""

@@ -187,10 +187,9 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def beside(settings: Mapping[str, Any], *, dev: bool) -> str | None:
-    """Name the file that training or dev records refer to, if there is one."""
-    named = (settings.get("dev_tables") if dev else None) or settings.get("tables")
-    return str(named) if named else None
+def beside(settings: Mapping[str, Any], *, dev: bool) -> list[str]:
+    """Name the files that training or dev records refer to, if any."""
+    return list((settings.get("dev_tables") if dev else None) or settings.get("tables") or [])
 
 
 def checking(named: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:

@@ -29,8 +29,8 @@ class Options:
 
     table: str | None = None
     """Table that is asked: a CSV, TSV, Excel or Parquet file; with --db, the name of one in the database."""
-    tables: str | None = None
-    """File of the tables that records name by table_id, as TableQA and WikiSQL have it."""
+    tables: list[str] | None = None
+    """File of the tables that records name by table_id, as TableQA and WikiSQL have it; may be repeated."""
     db: str | None = None
     """SQLite or DuckDB file that holds the table, or all tables of --tables with columns col_1, col_2, …"""
     from_: str | None = None
@@ -68,10 +68,10 @@ class Sweep:
 class Settings(TrainingSettings):
     """What training can be told."""
 
-    tables: str | None = None
-    """File of the tables that training records name; the sample's by default."""
-    dev_tables: str | None = None
-    """File of the tables that dev records name; that of the training records by default."""
+    tables: list[str] | None = None
+    """File of the tables that training records name; the sample's by default; may be repeated."""
+    dev_tables: list[str] | None = None
+    """File of the tables that dev records name; those of the training records by default; may be repeated."""
     limit: int = 256
     """Tokens read at once: more columns than go in are read in several passes."""
     question_limit: int = 128

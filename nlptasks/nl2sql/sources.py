@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,14 @@ EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
 #: First bytes of a SQLite file, and those of a DuckDB file with where they stand.
 SQLITE, DUCKDB, DUCKDB_AT = b"SQLite format 3\x00", b"DUCK", 8
 LOOKED_AT = 50  # rows by which a header is told
+#: What lists every table with its columns, in order.
+COLUMNS_IN_SQLITE = (
+    "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
+    "WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+)
+COLUMNS_IN_DUCKDB = (
+    "SELECT table_name, column_name FROM information_schema.columns ORDER BY table_name, ordinal_position"
+)
 
 
 def open_table(name: str, encoding: str | None = None) -> Table:
@@ -49,54 +59,73 @@ def open_table(name: str, encoding: str | None = None) -> Table:
     return table
 
 
-def open_database(name: str, table: str | None) -> Table:
-    """Open a table of a SQLite or DuckDB file.
+@dataclass(frozen=True)
+class Database:
+    """A SQLite or DuckDB file that is open and locked.
 
-    Args:
+    Attributes:
         name: of the file.
-        table: in it; may be left out where there is one only.
+        dialect: sqlite or duckdb.
+        connection: to it.
+        tables: the columns of each table and view.
+    """
+
+    name: str
+    dialect: str
+    connection: Any
+    tables: dict[str, list[str]]
+
+    def store(self, *wanted: str | None) -> Store:
+        """Give the store of a table, by the first name that is there.
+
+        Args:
+            wanted: names; None for the only table that there is.
+
+        Raises:
+            UsageError: there is no such table, or several of which none is named.
+        """
+        table = self.chosen(*wanted)
+        store = SQLiteFile if self.dialect == "sqlite" else DuckDB
+        return store(self.connection, table, self.tables[table])
+
+    def chosen(self, *wanted: str | None) -> str:
+        """Choose a table; see `store`."""
+        for one in wanted:
+            if one in self.tables:
+                return str(one)
+        if wanted == (None,) and len(self.tables) == 1:
+            return next(iter(self.tables))
+        listed = ", ".join([*islice(self.tables, 8), *["…"][: len(self.tables) > 8]]) or "none"
+        found = f"no table {wanted[0]!r}" if wanted[0] else "several tables" if self.tables else "no tables"
+        raise UsageError(f"--db {self.name}: {found}; --table NAME of {listed}")
+
+
+def open_database(name: str) -> Database:
+    """Open a SQLite or DuckDB file.
 
     Raises:
         InputError: it cannot be read, or is neither.
-        UsageError: there is no such table, or several of which none is named.
     """
-    return of_store(store_of(name, table), table or "")
-
-
-def store_of(name: str, table: str | None) -> Store:
-    """Open a table's store; the arguments are those of `open_database`."""
     path = Path(name)
     check_there(path)
     kind = database_of(path)
     if kind == "SQLite":
         connection = stores.open_sqlite(path)
-        listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
-        chosen = choose(name, [row[0] for row in listed], table)
-        columns = connection.execute("SELECT name FROM pragma_table_info(?)", (chosen,)).fetchall()
-        connection.close()
-        return SQLiteFile(path, chosen, [row[0] for row in columns])
+        found = connection.execute(COLUMNS_IN_SQLITE).fetchall()
+        return Database(name, "sqlite", stores.locked(connection), by_table(found))
     if kind == "DuckDB":
         connection = duck.open_duckdb(path)
-        found = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
-        chosen = choose(name, [row[0] for row in found], table)
-        return DuckDB(connection, chosen, names_in(connection, chosen))
+        found = connection.execute(COLUMNS_IN_DUCKDB).fetchall()
+        return Database(name, "duckdb", connection, by_table(found))
     raise InputError(f"{name}: neither a SQLite nor a DuckDB file; a table in a file of its own goes with --table")
 
 
-def choose(name: str, tables: Sequence[str], table: str | None) -> str:
-    """Choose a table of a database.
-
-    Raises:
-        UsageError: there is no such table, or several of which none is named.
-    """
-    if table is None and len(tables) == 1:
-        return tables[0]
-    if table in tables:
-        return str(table)
-    listed = ", ".join([*tables[:8], *["…"][: len(tables) > 8]]) or "none"
-    raise UsageError(
-        f"--db {name}: {'no table ' + repr(table) if table else 'several tables'}; --table NAME of {listed}"
-    )
+def by_table(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Gather pairs of a table and a column."""
+    tables: dict[str, list[str]] = {}
+    for table, column in found:
+        tables.setdefault(table, []).append(column)
+    return tables
 
 
 def names_in(connection: Any, table: str) -> list[str]:  # noqa: ANN401

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -144,27 +143,3 @@ def test_predictions_need_a_query() -> None:
         predicted({"answer": 1}, ["a"])
     with pytest.raises(InputError, match="1 predictions for 2 records"):
         score_predictions([{"sql": ""}], [Row("a"), Row("b")])
-
-
-# The samples
-
-
-def test_the_samples_are_what_their_generator_makes(tmp_path: Path) -> None:
-    folder = Path(__file__).resolve().parents[2] / "data" / "nl2sql"
-    spec = importlib.util.spec_from_file_location("nl2sql_make", folder / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    make = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["nl2sql_make"] = make
-    spec.loader.exec_module(make)
-    made = make.build(folder / "source")
-    assert set(made) == {"train.jsonl", "dev.jsonl", "tables.jsonl"}
-    for name, content in made.items():
-        assert (folder / name).read_text(encoding="utf-8") == content, name
-    train, dev = ([json.loads(line) for line in made[f"{split}.jsonl"].splitlines()] for split in ("train", "dev"))
-    assert len(dev) >= 1000
-    assert sum(one["sql"] == {} for one in dev) >= 100
-    assert not {one["table_id"] for one in train} & {one["table_id"] for one in dev}
-    assert not {one["question"] for one in train} & {one["question"] for one in dev}
