@@ -42,7 +42,7 @@ class Library:
         return cls(shelves=[tables.read_tables(name) for name in named or [sample]])
 
     @classmethod
-    def asked(cls, options: Options, encoding: str | None = None) -> Library:
+    def asked(cls, options: Options) -> Library:
         """Open what asking names.
 
         Raises:
@@ -53,7 +53,7 @@ class Library:
             store = sources.open_database(options.db).store(options.table)
             return cls(only=tables.of_store(store, store.table))
         if options.table:
-            return cls(only=sources.open_table(options.table, encoding))
+            return cls(only=sources.open_table(options.table, options.sheet))
         library = cls.of(*(options.tables or []))
         library.db = sources.open_database(options.db) if options.db else None
         return library

@@ -31,6 +31,8 @@ class Options:
     """Table that is asked: a CSV, TSV, Excel or Parquet file; with --db, the name of one in the database."""
     tables: list[str] | None = None
     """File of the tables that records name by table_id, as TableQA and WikiSQL have it; may be repeated."""
+    sheet: str | None = None
+    """For --table with a workbook: its sheet; the first that is not empty by default."""
     db: str | None = None
     """SQLite or DuckDB file that holds the table, or all tables of --tables with columns col_1, col_2, …"""
     from_: str | None = None
@@ -57,6 +59,8 @@ class Options:
         check_ranges(self, OPTIONS_RANGES)
         if self.table and self.tables:
             raise UsageError("--table and --tables: one table is asked, or many by their table_id; give one of them")
+        if self.sheet and (not self.table or self.db):
+            raise UsageError(f"--sheet {self.sheet}: goes with --table and a workbook")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.files.lines import lines_of
 from nlptasks.files.tables import csv_rows
-from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql import duck, excel, stores
 from nlptasks.nl2sql.columns import is_nothing, number_of
 from nlptasks.nl2sql.duck import DuckDB
 from nlptasks.nl2sql.stores import SQLiteFile, Store
@@ -32,29 +32,32 @@ COLUMNS_IN_DUCKDB = (
 )
 
 
-def open_table(name: str, encoding: str | None = None) -> Table:
+def open_table(name: str, sheet: str | None = None) -> Table:
     """Open a file as a table.
 
     Args:
         name: of the file; SQL names it in the same way, as DuckDB does.
-        encoding: of a CSV or TSV file; UTF-8 or GB18030 by default.
+        sheet: of a workbook; the first that is not empty by default.
 
     Raises:
         InputError: it cannot be read, holds no table, or one that is too wide.
+        UsageError: it is a database, or no workbook though a sheet is asked for.
     """
     path = Path(name)
     ending = path.suffix.lower()
+    if sheet is not None and ending not in EXCEL:
+        raise UsageError(f"--sheet {sheet}: {name} is no workbook; leave it out")
     if ending in (".parquet", ".pq"):
         check_there(path)
         connection = duck.open_parquet(path)
         table = of_store(DuckDB(connection, "table", names_in(connection, "table")), path.stem)
     elif ending in EXCEL:
         check_there(path)
-        table = of_cells(name, excel_rows(path))
+        table = of_cells(name, excel.rows(path, sheet))
     elif (kind := database_of(path)) is not None:
         raise UsageError(f"--table {name}: a {kind} file, which holds several tables; --db {name} --table NAME")
     else:
-        table = of_cells(name, text_rows(name, encoding))
+        table = of_cells(name, text_rows(name))
     table.name = name
     return table
 
@@ -155,14 +158,14 @@ def database_of(path: Path) -> str | None:
     return "DuckDB" if start[DUCKDB_AT : DUCKDB_AT + len(DUCKDB)] == DUCKDB else None
 
 
-def text_rows(name: str, encoding: str | None) -> list[list[str]]:
-    """Read the rows of CSV or TSV, compressed or not.
+def text_rows(name: str) -> list[list[str]]:
+    """Read the rows of CSV or TSV, compressed or not, in UTF-8 or GB18030.
 
     Raises:
         InputError: it cannot be read, or a row has more or fewer cells than the first.
     """
     with files.open_bytes(name) as handle:
-        lines = list(lines_of(handle, name, encoding))
+        lines = list(lines_of(handle, name, None))
     first = next((line[1] for line in lines if line[1].strip()), "")
     tabs = "\t" in first and first.count("\t") >= first.count(",")
     cells = (
@@ -180,35 +183,6 @@ def text_rows(name: str, encoding: str | None) -> list[list[str]]:
             raise InputError(f"{name}:{number}: found {len(row)} cells, expected {len(rows[0])} as in the first row")
         rows.append(row)
     return rows
-
-
-def excel_rows(path: Path) -> list[list[Any]]:
-    """Read the first sheet of a workbook; blank rows above and below the table are left out.
-
-    Raises:
-        InputError: it cannot be read, or what reads it is not installed.
-    """
-    try:
-        import python_calamine
-    except ImportError as error:
-        raise InputError(f"{path}: reading Excel needs python-calamine; pip install 'nlpk[excel]'") from error
-    try:
-        sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
-        rows = sheet.to_python()
-    except Exception as error:  # its own classes, and those of the formats below it
-        raise InputError(f"{path}: not an Excel file that can be read ({error})") from error
-    kept = [[plain(cell) for cell in row] for row in rows if any(cell not in ("", None) for cell in row)]
-    width = max(map(len, kept), default=0)
-    return [[*row, *[None] * (width - len(row))] for row in kept]
-
-
-def plain(cell: Any) -> Any:  # noqa: ANN401
-    """Turn a cell of a workbook into text, a number, or nothing."""
-    if isinstance(cell, float) and cell.is_integer():
-        return int(cell)
-    return (
-        cell if isinstance(cell, str | int | float) and cell != "" else (str(cell) if cell not in ("", None) else None)
-    )
 
 
 def of_cells(name: str, rows: Sequence[Sequence[Any]]) -> Table:

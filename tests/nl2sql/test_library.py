@@ -63,3 +63,12 @@ def test_a_database_alone_is_asked_by_its_table(tmp_path: Path) -> None:
     made.executescript("CREATE TABLE orders (a TEXT)")
     made.close()
     assert Library.asked(Options(db=str(tmp_path / "shop.db"), table="orders")).table(None, None).name == "orders"
+
+
+def test_several_files_of_tables_are_looked_through(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"id": name, **OWN}), encoding="utf-8")
+    library = Library.asked(Options(tables=[str(tmp_path / "x.json"), str(tmp_path / "y.json")]))
+    assert [library.table(name, None).id for name in ("x", "y")] == ["x", "y"]
+    with pytest.raises(RecordError, match=r"no table 'z' in .*x\.json; add it, or name the file it is in"):
+        library.table("z", None)

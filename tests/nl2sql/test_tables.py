@@ -53,23 +53,6 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     ]
 
 
-def test_excel_is_read_from_its_first_row_that_is_not_blank(tmp_path: Path) -> None:
-    rows = sources.of_cells("x.xlsx", [["名称", "数量(件)"], ["甲", 3], ["乙", 4]])
-    assert [one.kind for one in rows.columns] == ["text", "real"]
-    path = tmp_path / "x.xlsx"
-    path.write_bytes(b"no")
-    with pytest.raises(InputError, match="not an Excel file that can be read"):
-        sources.open_table(str(path))
-    assert [sources.plain(cell) for cell in (3.0, 3.5, "", None, "x")] == [3, 3.5, None, None, "x"]
-
-
-def test_excel_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "python_calamine", None)
-    (tmp_path / "x.xlsx").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"needs python-calamine; pip install 'nlpk\[excel\]'"):
-        sources.open_table(str(tmp_path / "x.xlsx"))
-
-
 def opened(path: Path, table: str | None = None) -> Table:
     store = sources.open_database(str(path)).store(table)
     return tables.of_store(store, store.table)
