@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nlptasks.backbone.text import Text
-from nlptasks.nl2sql import candidates
+from nlptasks.nl2sql import candidates, cues
 from nlptasks.nl2sql.candidates import Candidate, Value
 from nlptasks.nl2sql.cells import folded
 from nlptasks.nl2sql.query import STAR
@@ -26,7 +26,8 @@ from nlptasks.nl2sql.values import unit_of
 MARKS = {"text": "文", "real": "数", "date": "日", "all": "全"}
 ALL = "全部"
 #: Features of a column, of a candidate in a column, and of a token of the question.
-COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES = 14, 15, 4
+COLUMN_OWN, PAIR_OWN, TOKEN_FEATURES = 14, 15, 4
+COLUMN_FEATURES, PAIR_FEATURES = COLUMN_OWN + len(cues.WHOLE_CUES), PAIR_OWN + len(cues.OPERATORS)
 #: Tokens of a mentioned cell that are read with its column, and how much of it the question has to hold.
 CELL_TOKENS, LIKELY = 16, 0.4
 
@@ -85,7 +86,9 @@ class Place:
 class Encoder:
     """Turns questions into examples."""
 
-    def __init__(self, text: Text, *, limit: int, question_limit: int, types: bool, matching: bool) -> None:
+    def __init__(
+        self, text: Text, *, limit: int, question_limit: int, types: bool, matching: bool, cues: bool = True
+    ) -> None:
         """Know how much is read at once, and which parts are left out.
 
         Args:
@@ -94,9 +97,10 @@ class Encoder:
             question_limit: tokens of a question.
             types: tell columns of text, numbers and dates apart.
             matching: look for cells in the question.
+            cues: look for words that tell operators and aggregates.
         """
         self.text, self.limit, self.question_limit = text, limit, question_limit
-        self.types, self.matching = types, matching
+        self.types, self.matching, self.cues = types, matching, cues
         self.marks = {kind: text.tokenizer.token_to_id(mark) or text.special["mask"] for kind, mark in MARKS.items()}
         self.colon = self.pieces("：")
         self.headers: dict[str, list[int]] = {}
@@ -152,6 +156,9 @@ class Encoder:
         if not self.matching:
             columns[:, 4:6] = 0
             pairs[:, :, [0, 1, 13]] = 0
+        if self.cues:
+            columns[:, COLUMN_OWN:] = cues.whole(question)
+            pairs[:, :, PAIR_OWN:] = cues_around(question, found)[:, None]
         tokens = (
             token_features(offsets, found) if self.matching else np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
         )
@@ -238,7 +245,7 @@ def column_features(
     for number, column in enumerate(table.columns):
         others = max((share for at, share in enumerate(shares) if at != number), default=0.0)
         scores = [one.cells[number].score for one in found if number in one.cells]
-        made[number] = (
+        made[number, :COLUMN_OWN] = (
             shares[number],
             shares[number] == 1.0,
             told[number],
@@ -254,7 +261,7 @@ def column_features(
             number == 0,
             0.0,
         )
-    made[-1, -1] = 1.0
+    made[-1, COLUMN_OWN - 1] = 1.0
     return made
 
 
@@ -273,7 +280,7 @@ def pair_features(
             real = value is not None and column.kind == "real"
             within = real and value is not None and extent.least <= float(value.text) <= extent.greatest
             measure = one.number.measure if one.number else ""
-            made[at, number] = (
+            made[at, number, :PAIR_OWN] = (
                 mention is not None and mention.score == 1.0,
                 mention.score if mention else 0.0,
                 value is not None,
@@ -291,8 +298,15 @@ def pair_features(
                 0.0,
             )
         made[at, -1, 2] = row[-1] is not None
-        made[at, -1, -1] = 1.0
+        made[at, -1, PAIR_OWN - 1] = 1.0
     return made
+
+
+def cues_around(question: str, found: Sequence[Candidate]) -> np.ndarray:
+    """Say of each candidate which operators the words around it tell: (K, operators)."""
+    told = [cues.operators(question, one.start, one.end) for one in found]
+    made = [[operator in one for operator in cues.OPERATORS] for one in told]
+    return np.array(made, np.float32).reshape(len(found), len(cues.OPERATORS))
 
 
 def token_features(offsets: Sequence[tuple[int, int]], found: Sequence[Candidate]) -> np.ndarray:

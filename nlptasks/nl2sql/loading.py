@@ -86,6 +86,7 @@ def encoder_of(text: Text, method: str, settings: Mapping[str, Any]) -> Encoder:
         question_limit=int(settings["question_limit"]),
         types=bool(settings["types"]) and not is_plain,
         matching=bool(settings["matching"]) and not is_plain,
+        cues=bool(settings["cues"]) and not is_plain,
     )
 
 
@@ -142,7 +143,7 @@ def load(
     for module in model.heads.values():
         if isinstance(module, Linear):
             module.freeze()
-    settings = {field: getattr(Settings, field) for field in ("limit", "question_limit", "types", "matching")}
+    settings = {field: getattr(Settings, field) for field in ("limit", "question_limit", "types", "matching", "cues")}
     encoder = encoder_of(loaded.text, found.method, settings | found.settings)
     budget = Budget(tokens or TOKENS.get(place.type, 4096))
     return Loaded(model, encoder, library, options, budget, str(found.folder), found.method, found.folder)

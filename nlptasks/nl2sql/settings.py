@@ -34,7 +34,7 @@ class Options:
     sheet: str | None = None
     """For --table with a workbook: its sheet; the first that is not empty by default."""
     db: str | None = None
-    """SQLite or DuckDB file that holds the table, or all tables of --tables with columns col_1, col_2, …"""
+    """SQLite or DuckDB file that holds the table, or the rows of all tables of --tables."""
     from_: str | None = None
     """Name of the table in the SQL that is printed; by default the file's, as DuckDB reads it."""
     dialect: Dialect | None = None
@@ -84,6 +84,8 @@ class Settings(TrainingSettings):
     """Tell columns of text, numbers and dates apart."""
     matching: bool = True
     """Look for the table's cells in the question."""
+    cues: bool = True
+    """Look for words that tell operators and aggregates, such as 超过 and 平均."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
 
