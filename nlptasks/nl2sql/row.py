@@ -83,12 +83,12 @@ METHODS = {
     "slots": Method(
         "scores every slot of a query, values matched with cells and units, likely queries tried out",
         Scored,
-        {"batch_size": 16, "epochs": 3.0, "learning_rate": 3e-4, "rates": "heads:3"},
+        {"batch_size": 16, "epochs": 2.0, "learning_rate": 3e-4, "rates": "heads:10"},
     ),
     "baseline": Method(
         "tags values in the question, one column each, as in kexue.fm/archives/6771",
         Scored,
-        {"batch_size": 16, "epochs": 3.0, "learning_rate": 3e-4, "rates": "heads:3"},
+        {"batch_size": 16, "epochs": 2.0, "learning_rate": 3e-4, "rates": "heads:3"},
     ),
 }
 

@@ -16,7 +16,7 @@ from nlptasks.nl2sql import baseline, loading, model
 from nlptasks.nl2sql.baseline import place_of, ruled
 from nlptasks.nl2sql.encoding import Encoder
 from nlptasks.nl2sql.inputs import put_together
-from nlptasks.nl2sql.query import Condition
+from nlptasks.nl2sql.query import ALL_OPERATORS, Condition
 from nlptasks.nl2sql.reading import scored, unseen
 from nlptasks.nl2sql.row import Options, Row, Settings
 from nlptasks.nl2sql.tables import Table, of_rows
@@ -143,3 +143,15 @@ def test_predictions_need_a_query() -> None:
         predicted({"answer": 1}, ["a"])
     with pytest.raises(InputError, match="1 predictions for 2 records"):
         score_predictions([{"sql": ""}], [Row("a"), Row("b")])
+
+
+def test_words_that_tell_an_operator_are_trusted_before_anything_is_learnt(
+    companies: Table, nl2sql_model: Path
+) -> None:
+    loaded = loading.load(checkpoint.open_folder(nl2sql_model), Options(), dtype="float32")
+    assert isinstance(loaded.model, model.Slots)
+    for words, operator in (("超过", ">"), ("不超过", "<="), ("至少", ">=")):
+        example = loaded.encoder.read(f"收入{words}300亿的", companies)
+        (place,) = [at for at, one in enumerate(example.candidates) if one.number]
+        scores = scored(loaded.model, [example])[0].pair[place, 1:].reshape(-1, len(ALL_OPERATORS))
+        assert ALL_OPERATORS[int(scores[2].argmax())] == operator
