@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nlptasks.backbone.batch import Batch, by_length
 from nlptasks.nl2sql.candidates import Candidate
-from nlptasks.nl2sql.encoding import COLUMN_FEATURES, COLUMN_OWN, Example
+from nlptasks.nl2sql.encoding import Example
+from nlptasks.nl2sql.features import COLUMN_FEATURES, COLUMN_OWN
 
 #: What is known of an example as a whole, beside its states.
 WHOLE_OWN = 4

@@ -19,7 +19,7 @@ from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.linear import Linear
 from nlptasks.nl2sql.cues import OPERATORS
-from nlptasks.nl2sql.encoding import COLUMN_FEATURES, PAIR_FEATURES, PAIR_OWN, TOKEN_FEATURES
+from nlptasks.nl2sql.features import COLUMN_FEATURES, PAIR_FEATURES, PAIR_OWN, TOKEN_FEATURES
 from nlptasks.nl2sql.inputs import WHOLE_FEATURES, Inputs, mean_rows
 from nlptasks.nl2sql.lessons import IGNORED, NOT_SELECTED, WHOLE, Targets
 from nlptasks.nl2sql.query import ALL_OPERATORS

@@ -3,7 +3,8 @@
 import pytest
 
 from nlptasks.nl2sql import cues
-from nlptasks.nl2sql.encoding import COLUMN_OWN, PAIR_OWN, Encoder
+from nlptasks.nl2sql.encoding import Encoder
+from nlptasks.nl2sql.features import COLUMN_OWN, PAIR_OWN
 from nlptasks.nl2sql.tables import Table
 
 
