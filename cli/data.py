@@ -32,8 +32,10 @@ Method = Annotated[
     str | None, typer.Option(metavar="NAME", help="Check as training data of this method.", show_default=False)
 ]
 Beside = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="File of the tables that records name, for nl2sql.", show_default=False),
+    list[str] | None,
+    typer.Option(
+        metavar="FILE", help="File of the tables that records name, for nl2sql; may be repeated.", show_default=False
+    ),
 ]
 Conditions = Annotated[
     str | None,
@@ -78,8 +80,8 @@ def check(
     form = form_of(task)
     if method is not None and method not in form.METHODS:
         raise UsageError(f"no method {method!r}; methods are {', '.join(form.METHODS)}")
-    if tables is not None and not hasattr(form, "checking"):
-        raise UsageError(f"--tables {tables}: records of {task} name no tables; leave it out")
+    if tables and not hasattr(form, "checking"):
+        raise UsageError(f"--tables {tables[0]}: records of {task} name no tables; leave it out")
     if conditions is not None and not hasattr(form, "naming"):
         raise UsageError(f"--conditions {conditions}: records of {task} have none; leave it out")
     failures, tally = Failures(shown), Tally(form)
@@ -151,7 +153,7 @@ def learned(
     found: Iterator[Record],
     failures: Failures,
     tally: Tally,
-    tables: str | None = None,
+    tables: list[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Count records; give the training rows of a method, if there is one."""
     look = form.checking({"tables": tables}) if tables else None

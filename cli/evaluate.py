@@ -132,13 +132,15 @@ def predictions_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -
     if len(values["files"]) > 1:
         raise UsageError("--predictions goes with one FILE, whose records it answers line by line")
     predicted = [record.fields.get("prediction") for record in files.read_records(name, format="jsonl")]
+    asks = "options" in inspect.signature(module.score_predictions).parameters  # such as where the tables are
+    told = {"options": built(form.Options, values)} if asks else {}
 
     def score(labelled: Labelled) -> Scores:
         if labelled[-1][0] >= len(predicted):
             raise InputError(f"{name}: {len(predicted)} predictions for more records; expected one for each, in order")
         yield (
             {},
-            module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled]),
+            module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled], **told),
             None,
             name,
             0.0,

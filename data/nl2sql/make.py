@@ -1,25 +1,22 @@
 """Write the NL2SQL samples from the tables described in `source/`: `python data/nl2sql/make.py`.
 
-A source file holds tables, each a line `# title | measure word | what a row is` and below it a line for each column:
-
-    name (unit) | kind | names in questions | cells, or words for much and little
-
-The kinds are `name` (which tells rows apart), `text`, `real LEAST GREATEST STEP`, `year LEAST GREATEST` and
-`date LEAST GREATEST`. Cells of text columns are drawn from those listed, numbers from the range. Training and dev share
-no table and no wording: each has phrases of its own. All is drawn with a fixed seed, so the result is the same on every
-machine. The phrases stand in `phrases.toml`.
+Training and dev share no table and no wording: each has phrases of its own, which stand in `phrases.toml`. All is drawn
+with a fixed seed, so the result is the same on every machine.
 """
 
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from drawing import SEED, Column, Table, plain, read
+
 FOLDER = Path(__file__).resolve().parent
-SEED = 11
-PER_TABLE = {"train": 200, "dev": 240}
+PER_TABLE = {"train": 200, "dev": 300}
+#: Questions of each table from which those that other tables can't answer are taken.
+REHEARSED = 60
 #: Share of the numbers that are asked for in other words or another unit, where they can be.
 CONVERTED = 0.7
 DIGITS = "零一二三四五六七八九"
@@ -35,42 +32,6 @@ OTHER_UNITS = {
     "厘米": ("米", 0.01),
     "小时": ("分钟", 60.0),
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column, its values, and how questions speak of it."""
-
-    name: str
-    kind: str
-    names: list[str]
-    words: tuple[str, str] = ("高", "低")
-    cells: list[object] = field(default_factory=list)
-    numbers: tuple[float, ...] = ()
-
-    @property
-    def unit(self) -> str:
-        """Give the unit in the name, if there is one."""
-        return self.name.partition("(")[2].rstrip(")")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its rows."""
-
-    id: str
-    title: str
-    measure: str
-    noun: str
-    columns: list[Column]
-    rows: list[list[object]]
-
-    def as_json(self) -> str:
-        """Write the table as TableQA does."""
-        types = ["real" if one.kind == "real" or one.kind == "year" else "text" for one in self.columns]
-        header = [one.name for one in self.columns]
-        found = {"id": self.id, "title": self.title, "header": header, "types": types, "rows": self.rows}
-        return json.dumps(found, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -93,47 +54,6 @@ SHAPES = {
 }
 
 
-def read(path: Path) -> list[Table]:
-    """Read a source file and draw the rows."""
-    tables = []
-    for number, part in enumerate(path.read_text(encoding="utf-8").split("# ")[1:]):
-        lines = part.strip().splitlines()
-        title, measure, noun = (one.strip() for one in lines[0].split("|"))
-        random = Random(f"{SEED} {path.stem} {number}")
-        columns = [column([one.strip() for one in line.split("|")], random) for line in lines[1:]]
-        rows = [[one.cells[at] for one in columns] for at in range(len(columns[0].cells))]
-        tables.append(Table(f"{path.stem}-{number}", title, measure, noun, columns, rows))
-    return tables
-
-
-def column(fields: Sequence[str], random: Random) -> Column:
-    """Read a column and draw its cells, twelve."""
-    name, told, names = fields[0], fields[1].split(), fields[2].split("/")
-    kind, last = told[0], fields[3] if len(fields) > 3 else ""
-    if kind == "name":
-        return Column(name, kind, names, cells=list(last.split(",")))
-    if kind == "text":
-        listed = last.split(",")
-        return Column(name, kind, names, cells=[random.choice(listed) for _ in range(12)])
-    words = tuple(last.split("/"))
-    least, greatest = float(told[1]), float(told[2])
-    if kind == "date":
-        cells: list[object] = [
-            f"{random.randint(int(least), int(greatest))}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
-            for _ in range(12)
-        ]
-        return Column(name, kind, names, (words[0], words[1]), cells)
-    step = float(told[3]) if len(told) > 3 else 1.0
-    drawn = [plain(least + step * random.randint(0, round((greatest - least) / step))) for _ in range(12)]
-    return Column(name, kind, names, (words[0], words[1]), list(drawn), (least, greatest, step))
-
-
-def plain(value: float) -> float | int:
-    """Round away what is left of a sum of steps."""
-    rounded = round(value, 4)
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
 class Asker:
     """Asks questions of one table."""
 
@@ -145,6 +65,7 @@ class Asker:
         self.texts = [at for at, one in enumerate(table.columns) if one.kind == "text"]
         self.reals = [at for at, one in enumerate(table.columns) if one.kind == "real"]
         self.ordered = [at for at, one in enumerate(table.columns) if one.kind in ("real", "year", "date")]
+        self.shown = [at for at, one in enumerate(table.columns) if at and one.kind != "bool"]
 
     def say(self, phrase: str, **words: str) -> str:
         """Choose a phrase and fill it in."""
@@ -152,7 +73,8 @@ class Asker:
 
     def called(self, at: int) -> str:
         """Choose a name for a column."""
-        return self.random.choice(self.table.columns[at].names)
+        name: str = self.random.choice(self.table.columns[at].names)
+        return name
 
     def words(self, at: int) -> dict[str, str]:
         """Give the words for much and little of a column."""
@@ -195,6 +117,8 @@ class Asker:
         if one.kind == "text":
             operator = self.random.choice(["==", "==", "==", "!="])
             return Piece(self.say(operator, c=self.called(at), v=str(cell)), at, operator, str(cell))
+        if one.kind == "bool":
+            return Piece(self.say("yes" if cell == "是" else "no", c=self.called(at)), at, "==", str(cell))
         if one.kind == "date":
             operator, phrase = self.random.choice([(">", "after"), ("<", "before")])
             return Piece(self.say(phrase, c=self.called(at), v=self.date(str(cell))), at, operator, str(cell))
@@ -272,14 +196,14 @@ class Asker:
         select: list[tuple[str, int]] = [("", 0)]
         if shape in ("named", "ask"):
             name = str(self.random.choice(self.table.columns[0].cells))
-            at = self.random.randrange(1, len(self.table.columns))
+            at = self.random.choice(self.shown)
             told = self.mentioned(name)
             text = self.say("ask", p=self.say("named", v=told), c=self.called(at))
             return self.made(text, self.sql([("", at)], [Piece("", 0, "==", name)], ""))
         if shape == "which":
             text = self.say("which", p=words)
         elif shape == "both":
-            at, other = self.random.sample(range(1, len(self.table.columns)), 2)
+            at, other = self.random.sample(self.shown, 2)
             select = sorted([("", at), ("", other)], key=lambda one: one[1])
             text = self.say("both", p=words, c=self.called(at), d=self.called(other))
         elif shape == "all":
@@ -384,7 +308,7 @@ def questions(tables: Sequence[Table], split: str, phrases: dict[str, list[str]]
         for table in tables:
             asker = Asker(table, phrases, Random(f"{SEED} {split} {table.id}"), strange)
             seen: set[str] = set()
-            while len(seen) < PER_TABLE[split]:
+            while len(seen) < (REHEARSED if rehearsal else PER_TABLE[split]):
                 made = asker.question()
                 if made is None or str(made["question"]) in seen:
                     continue

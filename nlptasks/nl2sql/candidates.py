@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from nlptasks.nl2sql.cells import Mention, folded
@@ -11,8 +11,19 @@ from nlptasks.nl2sql.query import STAR
 from nlptasks.nl2sql.tables import Table
 from nlptasks.nl2sql.values import Date, Number, dates, in_unit, numbers, shown, unit_of
 
+#: Cells of columns that say yes or no, in the words of questions: 是国有企业的 asks for 是 in 是否国有.
+YES = frozenset(("是", "有", "可", "能", "y", "yes", "true"))
+NO = frozenset(("否", "无", "不", "没有", "不可", "不能", "n", "no", "false"))
+WHETHER = re.compile(r"^(是否|有无|能否|可否|是不是|有没有)")
+ASKED = re.compile(r"(是否|有无|能否|可否|是不是|有没有)(都?属于|为|是)?$")
+#: What stands behind words for holding a piece of text.
+HELD = re.compile(r"(?:包含|包括|含有|带有|里有|中有|含|带)([^的，。？、\s]{1,16}?)(?=的|[两二三四几]?个?字|字样|$)")
+DENIED = re.compile(r"(不是|并非|不属于|没有|不|非|无|未|没)[^的，。]?$")
 QUOTED = re.compile(r"[“\"「『《'‘]([^“”\"「」『』《》'‘’]{1,40})[”\"」』》'’]")
 LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_.&+-]*(?:[ '][A-Z0-9][A-Za-z0-9_.&+-]*)*|\d+[A-Za-z][A-Za-z0-9-]*")
+#: Score of a cell that is not in the question itself, and what is said of scores.
+IMPLIED = 0.995
+HOW = {1.0: "cell", IMPLIED: "implied"}
 #: Candidates of one question at most.
 MOST = 32
 
@@ -46,7 +57,7 @@ class Value:
 
     Attributes:
         text: the value.
-        how: cell, part, number, unit, date, year or written.
+        how: cell, part, implied, number, unit, date, year or written.
         score: 1 where nothing had to be guessed.
     """
 
@@ -67,15 +78,29 @@ def found(question: str, table: Table, *, matching: bool) -> list[Candidate]:
     if matching:
         whole = [one for one in table.cells.whole(question) if one.end - one.start > 1 or is_rare(one, table)]
         parts = [one for one in table.cells.parts(question) if not any(inside(one, other) for other in whole)]
-        mentions = [*whole, *parts]
+        mentions = [*whole, *parts, *implied(question, table)]
     said = list(dates(question))
     figures = [one for one in numbers(question) if not any(within(one.start, one.end, date) for date in said)]
     made = [Candidate(one.start, one.end, question[one.start : one.end], date=one) for one in said]
     made += [Candidate(one.start, one.end, question[one.start : one.end], number=one) for one in figures]
-    for pattern, group in ((QUOTED, 1), (LATIN, 0)):
+    for pattern, group in ((QUOTED, 1), (LATIN, 0), (HELD, 1)):
         made += [Candidate(match.start(group), match.end(group), match[group]) for match in pattern.finditer(question)]
     made += [Candidate(m.start, m.end, question[m.start : m.end], {m.column: m}) for m in mentions]
     return merged(made)[:MOST]
+
+
+def implied(question: str, table: Table) -> Iterator[Mention]:
+    """Find what a question says of columns that hold yes or no: their names without 是否, perhaps denied."""
+    text = folded(question)
+    for number, cells in table.answers.items():
+        stem = WHETHER.sub("", folded(table.columns[number].header))
+        start = text.find(stem) if len(stem) > 1 else -1
+        if start < 0 or ASKED.search(text[:start]):
+            continue
+        denied = DENIED.search(text[:start])
+        cell = next((one for one in cells if folded(one.strip()) in (NO if denied else YES)), None)
+        if cell is not None:
+            yield Mention(denied.start() if denied else start, start + len(stem), number, cell, IMPLIED)
 
 
 def is_rare(mention: Mention, table: Table) -> bool:
@@ -139,7 +164,7 @@ def value(candidate: Candidate, column: int, table: Table) -> Value | None:
         return number_value(candidate, column, table)
     if column in candidate.cells:
         mention = candidate.cells[column]
-        return Value(mention.cell, "cell" if mention.score == 1 else "part", mention.score)
+        return Value(mention.cell, HOW.get(mention.score, "part"), mention.score)
     if candidate.date and (kind == "date" or candidate.date.month or table.is_empty):
         return date_value(candidate.date, column, table)
     return Value(candidate.text, "written", 0.5)

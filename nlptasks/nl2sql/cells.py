@@ -28,7 +28,7 @@ MOST = 8
 #: Places of the index that are looked at for one question; the rarest pairs come first.
 POSTINGS = 150_000
 #: Buckets of pairs: as a power of two, the least and the most.
-FEWEST, MOST_BUCKETS = 8, 20
+FEWEST, MOST_BUCKETS = 10, 20
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Cells:
         self.order = np.argsort(sums, kind="stable").astype(np.int32)
         self.sums = sums[self.order]
         letters = sum(map(len, self.keys))
-        self.bits = min(MOST_BUCKETS, max(FEWEST, letters.bit_length() + 1))
+        self.bits = min(MOST_BUCKETS, max(FEWEST, letters.bit_length() + 3))
 
     def whole(self, question: str) -> list[Mention]:
         """Find the cells that stand in a question as they are; of nested ones in one column the longest."""
@@ -110,12 +110,9 @@ class Cells:
         )
         real = (codes[:-1] != 0) & (codes[1:] != 0)
         buckets = bucket(codes[:-1][real], codes[1:][real], self.bits)
-        owners = owners[:-1][real]
-        order = np.lexsort((owners, buckets))
-        buckets, owners = buckets[order], owners[order]
-        kept = np.ones(len(buckets), bool)
-        kept[1:] = (buckets[1:] != buckets[:-1]) | (owners[1:] != owners[:-1])
-        buckets, owners = buckets[kept], owners[kept]
+        both = np.sort(buckets.astype(np.uint64) << np.uint64(32) | owners[:-1][real].astype(np.uint64))
+        both = both[np.diff(both, prepend=~np.uint64(0)) != 0]
+        buckets, owners = (both >> np.uint64(32)).astype(np.int64), (both & np.uint64(0xFFFFFFFF)).astype(np.int32)
         starts = np.searchsorted(buckets, np.arange((1 << self.bits) + 1)).astype(np.int64)
         weights = (np.log(max(1, len(self.keys)) / np.maximum(1, np.diff(starts))) + FLOOR).astype(np.float32)
         total = np.bincount(owners, weights[buckets], len(self.keys)).astype(np.float32)

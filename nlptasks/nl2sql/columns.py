@@ -131,6 +131,8 @@ def cell(value: object, kind: str) -> Any:  # noqa: ANN401
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if kind != "real":
+        if isinstance(value, str) and not value.strip():
+            return None  # as DuckDB reads CSV
         return value if isinstance(value, str) else storable_text(value)
     found = number_of(value)
     if found is not None:

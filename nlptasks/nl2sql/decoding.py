@@ -108,7 +108,7 @@ def found_at(example: Example, number: int, at: int, logprob: float) -> Found | 
         return None
     candidate = example.candidates[number]
     value = nearest(example, candidate, column, value) if ALL_OPERATORS[operator] in ("==", "!=") else value
-    text = f"%{candidate.text}%" if ALL_OPERATORS[operator] == "like" else value.text
+    text = f"%{candidate.text.replace('%', '_')}%" if ALL_OPERATORS[operator] == "like" else value.text
     return Found(Condition(column, ALL_OPERATORS[operator], text), candidate, value.how, logprob)
 
 

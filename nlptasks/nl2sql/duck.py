@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from nlptasks.nl2sql.stores import Bounds, Result, bounded, distinct, extremes, 
 LOCKS = (
     "SET autoinstall_known_extensions=false",
     "SET autoload_known_extensions=false",
+    "SET temp_directory=''",
     "SET enable_external_access=false",
     "SET memory_limit='1GB'",
     "SET threads=2",
@@ -39,6 +41,7 @@ class DuckDB:
         timer = threading.Timer(bounds.seconds, cursor.interrupt)
         timer.start()
         try:
+            only_asks(cursor, sql)
             cursor.execute(sql)
             names = [one[0] for one in cursor.description]
             rows = cursor.fetchmany(bounds.rows + 1)
@@ -58,6 +61,19 @@ class DuckDB:
     def extremes(self, column: int) -> tuple[Any, Any]:
         """Give the least and the greatest number; see `Store`."""
         return extremes(self, column)
+
+
+def only_asks(connection: Any, sql: str) -> None:  # noqa: ANN401
+    """Let nothing pass but one SELECT: COPY could write where a query may read.
+
+    Raises:
+        duckdb.Error: it is something else.
+    """
+    import duckdb
+
+    kinds = [one.type for one in connection.extract_statements(sql)]
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise duckdb.PermissionException("only one SELECT may run")
 
 
 @contextmanager
@@ -82,8 +98,9 @@ def open_parquet(path: Path) -> Any:  # noqa: ANN401
     with opening(path) as duckdb:
         connection = duckdb.connect(":memory:")
         name = str(path.resolve()).replace("'", "''")
-        connection.execute(f"CREATE VIEW {quoted('table')} AS SELECT * FROM read_parquet('{name}')")
-        connection.execute(f"SET allowed_paths=['{name}']")
+        pattern = re.sub(r"[\[*?]", r"[\g<0>]", name)  # what DuckDB reads is a pattern of names
+        connection.execute(f"CREATE VIEW {quoted('table')} AS SELECT * FROM read_parquet('{pattern}')")
+        connection.execute(f"SET allowed_paths=['{name}', '{pattern}']")
         return lock(connection)
 
 

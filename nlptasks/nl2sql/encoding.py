@@ -7,28 +7,34 @@ asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nlptasks.backbone.text import Text
-from nlptasks.nl2sql import candidates
+from nlptasks.nl2sql import candidates, cues
 from nlptasks.nl2sql.candidates import Candidate, Value
 from nlptasks.nl2sql.cells import folded
+from nlptasks.nl2sql.features import (
+    COLUMN_OWN,
+    PAIR_OWN,
+    TOKEN_FEATURES,
+    column_features,
+    cues_around,
+    pair_features,
+    place_of,
+    token_features,
+    without_cells,
+)
 from nlptasks.nl2sql.query import STAR
 from nlptasks.nl2sql.tables import Table
-from nlptasks.nl2sql.values import unit_of
 
 #: The token in front of a header, by the column's kind.
 MARKS = {"text": "文", "real": "数", "date": "日", "all": "全"}
 ALL = "全部"
-#: Features of a column, of a candidate in a column, and of a token of the question.
-COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES = 14, 14, 4
 #: Tokens of a mentioned cell that are read with its column, and how much of it the question has to hold.
 CELL_TOKENS, LIKELY = 16, 0.4
-AROUND = 3
 
 
 @dataclass(frozen=True)
@@ -73,19 +79,12 @@ class Example:
         return sum(len(block.ids) for block in self.blocks)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a question names a column: the longest piece of the header that stands in it."""
-
-    start: int
-    end: int
-    share: float
-
-
 class Encoder:
     """Turns questions into examples."""
 
-    def __init__(self, text: Text, *, limit: int, question_limit: int, types: bool, matching: bool) -> None:
+    def __init__(
+        self, text: Text, *, limit: int, question_limit: int, types: bool, matching: bool, cues: bool = True
+    ) -> None:
         """Know how much is read at once, and which parts are left out.
 
         Args:
@@ -94,9 +93,10 @@ class Encoder:
             question_limit: tokens of a question.
             types: tell columns of text, numbers and dates apart.
             matching: look for cells in the question.
+            cues: look for words that tell operators and aggregates.
         """
         self.text, self.limit, self.question_limit = text, limit, question_limit
-        self.types, self.matching = types, matching
+        self.types, self.matching, self.cues = types, matching, cues
         self.marks = {kind: text.tokenizer.token_to_id(mark) or text.special["mask"] for kind, mark in MARKS.items()}
         self.colon = self.pieces("：")
         self.headers: dict[str, list[int]] = {}
@@ -138,19 +138,23 @@ class Encoder:
         self, question: str, table: Table, ids: list[int], offsets: list[tuple[int, int]], found: list[Candidate]
     ) -> Example:
         """Put an example together."""
-        places = [place_of(folded(question), folded(column.header)) for column in table.columns]
+        rest = without_cells(folded(question), found)
+        places = [place_of(rest, folded(column.header)) for column in table.columns]
         numbers = [*range(len(table.columns)), STAR]
         values = [[candidates.value(one, column, table) for column in numbers] for one in found]
         best = best_cells(found, len(table.columns)) if self.matching else {}
         blocks = self.blocks(ids, table, best)
         self.counts["blocks"] += len(blocks)
-        columns = column_features(question, table, places, found, values)
+        columns = column_features(rest, table, places, found, values)
         pairs = pair_features(table, places, found, values)
         if not self.types:
             columns[:, 6:9] = 0
         if not self.matching:
             columns[:, 4:6] = 0
-            pairs[:, :, :2] = 0
+            pairs[:, :, [0, 1, 13]] = 0
+        if self.cues:
+            columns[:, COLUMN_OWN:] = cues.whole(question)
+            pairs[:, :, PAIR_OWN:] = cues_around(question, found)[:, None]
         tokens = (
             token_features(offsets, found) if self.matching else np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
         )
@@ -192,96 +196,3 @@ def best_cells(found: Sequence[Candidate], width: int) -> dict[int, str]:
             if mention.score >= LIKELY and mention.score > best.get(column, (0.0, ""))[0]:
                 best[column] = mention.score, mention.cell
     return {column: cell for column, (_, cell) in best.items()}
-
-
-def place_of(question: str, header: str) -> Place:
-    """Find the longest piece of a header in a question, of two letters or more where the header has them."""
-    for length in range(len(header), min(2, len(header)) - 1, -1):
-        for at in range(len(header) - length + 1):
-            start = question.find(header[at : at + length])
-            if start >= 0:
-                return Place(start, start + length, length / len(header))
-    return Place(-1, -1, 0.0)
-
-
-def column_features(
-    question: str,
-    table: Table,
-    places: Sequence[Place],
-    found: Sequence[Candidate],
-    values: Sequence[Sequence[Value | None]],
-) -> np.ndarray:
-    """Describe the columns: (C + 1, COLUMN_FEATURES), all for the last row 0 but what says that it is the last."""
-    made = np.zeros((len(table.columns) + 1, COLUMN_FEATURES), np.float32)
-    shares = [place.share for place in places]
-    letters = set(question)
-    for number, column in enumerate(table.columns):
-        others = max((share for at, share in enumerate(shares) if at != number), default=0.0)
-        scores = [one.cells[number].score for one in found if number in one.cells]
-        header = set(column.header)
-        made[number] = (
-            shares[number],
-            shares[number] == 1.0,
-            len(header & letters) / max(1, len(header)),
-            shares[number] - others,
-            max(scores, default=0.0) == 1.0,
-            max((score for score in scores if score < 1), default=0.0),
-            column.kind == "text",
-            column.kind == "real",
-            column.kind == "date",
-            table.extents[number].constant,
-            bool(column.unit),
-            column.header.lower().endswith(("id", "编号", "代码", "号码", "序号")),
-            number == 0,
-            0.0,
-        )
-    made[-1, -1] = 1.0
-    return made
-
-
-def pair_features(
-    table: Table, places: Sequence[Place], found: Sequence[Candidate], values: Sequence[Sequence[Value | None]]
-) -> np.ndarray:
-    """Describe each candidate in each column: (K, C + 1, PAIR_FEATURES)."""
-    made = np.zeros((len(found), len(table.columns) + 1, PAIR_FEATURES), np.float32)
-    for at, (one, row) in enumerate(zip(found, values, strict=True)):
-        for number, column in enumerate(table.columns):
-            value = row[number]
-            mention = one.cells.get(number)
-            gap_before = one.start - places[number].end if 0 <= places[number].end <= one.start else math.inf
-            gap_behind = places[number].start - one.end if places[number].start >= one.end else math.inf
-            extent = table.extents[number]
-            real = value is not None and column.kind == "real"
-            within = real and value is not None and extent.least <= float(value.text) <= extent.greatest
-            measure = one.number.measure if one.number else ""
-            made[at, number] = (
-                mention is not None and mention.score == 1.0,
-                mention.score if mention else 0.0,
-                value is not None,
-                real,
-                within,
-                real and not within and extent.least <= extent.greatest,
-                bool(measure) and measure == unit_of(column.unit)[1],
-                one.date is not None and column.kind == "date",
-                extent.constant,
-                one.source == "tag",
-                math.exp(-gap_before / 4),
-                math.exp(-gap_behind / 4),
-                places[number].share,
-                0.0,
-            )
-        made[at, -1, 2] = row[-1] is not None
-        made[at, -1, -1] = 1.0
-    return made
-
-
-def token_features(offsets: Sequence[tuple[int, int]], found: Sequence[Candidate]) -> np.ndarray:
-    """Describe the question's tokens by the candidates they are in: (Q, TOKEN_FEATURES)."""
-    made = np.zeros((len(offsets), TOKEN_FEATURES), np.float32)
-    starts, ends = (np.array([place[side] for place in offsets], np.int64) for side in (0, 1))
-    for one in found:
-        inside = (starts < one.end) & (ends > one.start)
-        whole = any(mention.score == 1.0 for mention in one.cells.values())
-        kinds = (whole, bool(one.cells) and not whole, one.number is not None or one.date is not None, True)
-        made[inside] = np.maximum(made[inside], np.array(kinds, np.float32))
-    return made

@@ -14,9 +14,11 @@ from torch import Tensor
 from nlptasks.backbone.batch import Batch, by_length
 from nlptasks.nl2sql.candidates import Candidate
 from nlptasks.nl2sql.encoding import Example
+from nlptasks.nl2sql.features import COLUMN_FEATURES, COLUMN_OWN
 
 #: What is known of an example as a whole, beside its states.
-WHOLE_FEATURES = 4
+WHOLE_OWN = 4
+WHOLE_FEATURES = WHOLE_OWN + COLUMN_FEATURES - COLUMN_OWN
 
 
 class Teaching(Protocol):
@@ -214,5 +216,5 @@ def whole_features(example: Example) -> np.ndarray:
     """Describe an example as a whole: how well the question and the table go together."""
     shares = example.column_features[:-1, 0]
     known = sum(bool(one.cells) for one in example.candidates)
-    made = (shares.max(initial=0.0), shares.mean() if len(shares) else 0.0, min(known, 4) / 4, example.table.is_empty)
-    return np.array(made, np.float32)
+    own = (shares.max(initial=0.0), shares.mean() if len(shares) else 0.0, min(known, 4) / 4, example.table.is_empty)
+    return np.array([*own, *example.column_features[0, COLUMN_OWN:]], np.float32)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
 
-from nlptasks.errors import InputError, RecordError
+from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.nl2sql import sources, tables
 from nlptasks.nl2sql.settings import SAMPLE_TABLES, Options
+from nlptasks.nl2sql.sources import Database
 from nlptasks.nl2sql.tables import Table, Tables
 
 
@@ -20,28 +21,28 @@ class Library:
     Attributes:
         only: the one that every record is asked of, where there is one.
         shelves: files of tables, looked through in order.
-        db: database that holds the tables of the shelves, if any.
+        db: database that holds the rows of the shelves' tables, if any.
         made: tables that records brought, by their JSON.
     """
 
     only: Table | None = None
     shelves: list[Tables] = field(default_factory=list)
-    db: str | None = None
+    db: Database | None = None
     made: dict[str, Table] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, *names: str | None) -> Library:
+    def of(cls, *names: str) -> Library:
         """Open files of tables; the sample's where none is named.
 
         Raises:
             InputError: one cannot be read.
         """
-        named = list(dict.fromkeys(name for name in names if name))
+        named = list(dict.fromkeys(names))
         sample = str(resources("nlptasks.samples").joinpath("nl2sql", SAMPLE_TABLES))
         return cls(shelves=[tables.read_tables(name) for name in named or [sample]])
 
     @classmethod
-    def asked(cls, options: Options, encoding: str | None = None) -> Library:
+    def asked(cls, options: Options) -> Library:
         """Open what asking names.
 
         Raises:
@@ -49,11 +50,12 @@ class Library:
             UsageError: a database does not have the table.
         """
         if options.db and not options.tables:
-            return cls(only=sources.open_database(options.db, options.table))
+            store = sources.open_database(options.db).store(options.table)
+            return cls(only=tables.of_store(store, store.table))
         if options.table:
-            return cls(only=sources.open_table(options.table, encoding))
-        library = cls.of(options.tables)
-        library.db = options.db
+            return cls(only=sources.open_table(options.table, options.sheet))
+        library = cls.of(*(options.tables or []))
+        library.db = sources.open_database(options.db) if options.db else None
         return library
 
     def table(self, id: str | None, inline: str | None) -> Table:
@@ -74,8 +76,11 @@ class Library:
             return table
         key = f"db:{id}"
         if key not in self.made:
-            name = str(shelf.found[id].get("name") or id)
-            self.made[key] = tables.in_database(table, sources.store_of(self.db, name))
+            names = [str(shelf.found[id].get("name") or id), f"table_{id.replace('-', '_')}"]  # TableQA's, WikiSQL's
+            try:
+                self.made[key] = tables.in_database(table, self.db.store(*names))
+            except (InputError, UsageError) as error:
+                raise RecordError(str(error)) from None
         return self.made[key]
 
     def own(self, inline: str) -> Table:

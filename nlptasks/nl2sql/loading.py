@@ -85,6 +85,7 @@ def encoder_of(text: Text, method: str, settings: Mapping[str, Any]) -> Encoder:
         question_limit=int(settings["question_limit"]),
         types=bool(settings["types"]) and not is_plain,
         matching=bool(settings["matching"]) and not is_plain,
+        cues=bool(settings["cues"]) and not is_plain,
     )
 
 
@@ -121,7 +122,8 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     for module in model.heads.values():
         if isinstance(module, Linear):
             module.freeze()
-    settings = {field: getattr(Settings, field) for field in ("limit", "question_limit", "types", "matching")}
+    known = ("limit", "question_limit", "types", "matching", "cues")
+    settings = {field: getattr(Settings, field) for field in known}
     return Loaded(
         model=model,
         encoder=encoder_of(stored.text, found.method, settings | found.settings),

@@ -18,13 +18,18 @@ from torch import Tensor, nn
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.linear import Linear
-from nlptasks.nl2sql.encoding import COLUMN_FEATURES, PAIR_FEATURES, TOKEN_FEATURES
+from nlptasks.nl2sql.cues import OPERATORS
+from nlptasks.nl2sql.features import COLUMN_FEATURES, PAIR_FEATURES, PAIR_OWN, TOKEN_FEATURES
 from nlptasks.nl2sql.inputs import WHOLE_FEATURES, Inputs, mean_rows
 from nlptasks.nl2sql.lessons import IGNORED, NOT_SELECTED, WHOLE, Targets
 from nlptasks.nl2sql.query import ALL_OPERATORS
 
 WIDTH = 256
+#: What a word that tells an operator adds to the operator's logit before anything is learnt.
+TRUST = 3.0
 SELECTS, GROUPS, SORTS, TAGS = NOT_SELECTED + 1, 2, 3, 3
+#: Heads that read features, and the spread they start with: each has few inputs, which would be lost among the states.
+KNOWN, KNOWN_SPREAD = ("column_features", "whole_features", "pair_features", "tag_features"), 0.3
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Slots(nn.Module):
                 "holder": Linear(hidden, WIDTH),
                 "pair_features": Linear(PAIR_FEATURES, WIDTH),
                 "pair_out": Linear(WIDTH, len(ALL_OPERATORS)),
+                "pair_cues": Linear(len(OPERATORS), len(ALL_OPERATORS), bias=False),
                 "none": Linear(2 * hidden, WIDTH),
                 "none_out": Linear(WIDTH, 1),
                 "tag": Linear(hidden, WIDTH),
@@ -78,6 +84,11 @@ class Slots(nn.Module):
         )
         for module in self.heads.values():
             bert.start(module)
+        for name in KNOWN:
+            nn.init.normal_(self.heads.get_parameter(f"{name}.weight"), std=KNOWN_SPREAD)
+        trusted = [[TRUST * (cue == operator) for cue in OPERATORS] for operator in ALL_OPERATORS]
+        with torch.no_grad():
+            self.heads.get_parameter("pair_cues.weight").copy_(torch.tensor(trusted))
 
     def forward(self, groups: Sequence[Batch], inputs: Inputs) -> Scores:
         """Score every slot of the examples of one pass."""
@@ -106,9 +117,9 @@ class Slots(nn.Module):
         mixed = (
             heads["first"](states)[first] + heads["last"](states)[last] + heads["holder"](states[inputs.marks])[column]
         )
-        scores = heads["pair_out"](
-            F.gelu(mixed + heads["pair_features"](inputs.pair_features.to(states.dtype)))
-        ).float()
+        known = inputs.pair_features.to(states.dtype)
+        scores = heads["pair_out"](F.gelu(mixed + heads["pair_features"](known))).float()
+        scores = scores + heads["pair_cues"](known[:, PAIR_OWN:]).float()
         scores = scores.masked_fill(~inputs.possible[:, None], -1e4)
         count, width = len(inputs.spans), int(inputs.width)
         table = scores.new_full((count * width, len(ALL_OPERATORS)), -1e4).index_copy(0, inputs.cells, scores)

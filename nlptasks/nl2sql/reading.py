@@ -63,9 +63,11 @@ def scored(model: Slots, examples: Sequence[Example]) -> list[SlotScores]:
 
 
 def unseen(example: Example, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Leave out stretches that lie in a candidate, or have one in them that is as long but for a letter or two."""
+    """Leave out single letters, and stretches that are a candidate but for a letter."""
     kept = []
     for start, end in spans:
+        if end - start < 2:
+            continue
         known = any(
             min(end, one.end) - max(start, one.start) >= max(end - start, one.end - one.start) - 1
             for one in example.candidates

@@ -83,12 +83,12 @@ METHODS = {
     "slots": Method(
         "scores every slot of a query, values matched with cells and units, likely queries tried out",
         Scored,
-        {"batch_size": 16, "epochs": 3.0, "learning_rate": 3e-4, "rates": "heads:3"},
+        {"batch_size": 16, "epochs": 2.0, "learning_rate": 3e-4, "rates": "heads:10"},
     ),
     "baseline": Method(
         "tags values in the question, one column each, as in kexue.fm/archives/6771",
         Scored,
-        {"batch_size": 16, "epochs": 3.0, "learning_rate": 3e-4, "rates": "heads:3"},
+        {"batch_size": 16, "epochs": 2.0, "learning_rate": 3e-4, "rates": "heads:3"},
     ),
 }
 
@@ -187,10 +187,9 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def beside(settings: Mapping[str, Any], *, dev: bool) -> str | None:
-    """Name the file that training or dev records refer to, if there is one."""
-    named = (settings.get("dev_tables") if dev else None) or settings.get("tables")
-    return str(named) if named else None
+def beside(settings: Mapping[str, Any], *, dev: bool) -> list[str]:
+    """Name the files that training or dev records refer to, if any."""
+    return list((settings.get("dev_tables") if dev else None) or settings.get("tables") or [])
 
 
 def checking(named: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:

@@ -86,9 +86,18 @@ def same_form(one: Judged) -> bool:
 def execution(one: Judged) -> bool | None:
     """Tell whether an answer finds the same rows as the reference; none where that finds none."""
     right = rows_of(one.table, one.right)
+    if not right or right.keys() == {("0",)}:
+        right = rows_of(one.table, lowered(one.right)) or right
     if not right:
         return None
     return rows_of(one.table, one.answer) == right
+
+
+def lowered(query: Query | None) -> Query | None:
+    """Write values in lower case: WikiSQL's databases hold all text so, but not its queries."""
+    if query is None:
+        return None
+    return replace(query, conditions=tuple(replace(one, value=one.value.lower()) for one in query.conditions))
 
 
 def rows_of(table: Table, query: Query | None) -> Counter[tuple[str, ...]] | None:

@@ -29,10 +29,12 @@ class Options:
 
     table: str | None = None
     """Table that is asked: a CSV, TSV, Excel or Parquet file; with --db, the name of one in the database."""
-    tables: str | None = None
-    """File of the tables that records name by table_id, as TableQA and WikiSQL have it."""
+    tables: list[str] | None = None
+    """File of the tables that records name by table_id, as TableQA and WikiSQL have it; may be repeated."""
+    sheet: str | None = None
+    """For --table with a workbook: its sheet; the first that is not empty by default."""
     db: str | None = None
-    """SQLite or DuckDB file that holds the table, or all tables of --tables with columns col_1, col_2, …"""
+    """SQLite or DuckDB file that holds the table, or the rows of all tables of --tables."""
     from_: str | None = None
     """Name of the table in the SQL that is printed; by default the file's, as DuckDB reads it."""
     dialect: Dialect | None = None
@@ -57,6 +59,8 @@ class Options:
         check_ranges(self, OPTIONS_RANGES)
         if self.table and self.tables:
             raise UsageError("--table and --tables: one table is asked, or many by their table_id; give one of them")
+        if self.sheet and (not self.table or self.db):
+            raise UsageError(f"--sheet {self.sheet}: goes with --table and a workbook")
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,10 @@ class Sweep:
 class Settings(TrainingSettings):
     """What training can be told."""
 
-    tables: str | None = None
-    """File of the tables that training records name; the sample's by default."""
-    dev_tables: str | None = None
-    """File of the tables that dev records name; that of the training records by default."""
+    tables: list[str] | None = None
+    """File of the tables that training records name; the sample's by default; may be repeated."""
+    dev_tables: list[str] | None = None
+    """File of the tables that dev records name; those of the training records by default; may be repeated."""
     limit: int = 256
     """Tokens read at once: more columns than go in are read in several passes."""
     question_limit: int = 128
@@ -80,6 +84,8 @@ class Settings(TrainingSettings):
     """Tell columns of text, numbers and dates apart."""
     matching: bool = True
     """Look for the table's cells in the question."""
+    cues: bool = True
+    """Look for words that tell operators and aggregates, such as 超过 and 平均."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
 

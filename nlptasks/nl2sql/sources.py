@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.files.lines import lines_of
 from nlptasks.files.tables import csv_rows
-from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql import duck, excel, stores
 from nlptasks.nl2sql.columns import is_nothing, number_of
 from nlptasks.nl2sql.duck import DuckDB
 from nlptasks.nl2sql.stores import SQLiteFile, Store
@@ -20,83 +22,113 @@ EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
 #: First bytes of a SQLite file, and those of a DuckDB file with where they stand.
 SQLITE, DUCKDB, DUCKDB_AT = b"SQLite format 3\x00", b"DUCK", 8
 LOOKED_AT = 50  # rows by which a header is told
+#: What lists every table with its columns, in order.
+COLUMNS_IN_SQLITE = (
+    "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
+    "WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
+)
+COLUMNS_IN_DUCKDB = (
+    "SELECT table_name, column_name FROM information_schema.columns ORDER BY table_name, ordinal_position"
+)
 
 
-def open_table(name: str, encoding: str | None = None) -> Table:
+def open_table(name: str, sheet: str | None = None) -> Table:
     """Open a file as a table.
 
     Args:
         name: of the file; SQL names it in the same way, as DuckDB does.
-        encoding: of a CSV or TSV file; UTF-8 or GB18030 by default.
+        sheet: of a workbook; the first that is not empty by default.
 
     Raises:
         InputError: it cannot be read, holds no table, or one that is too wide.
+        UsageError: it is a database, or no workbook though a sheet is asked for.
     """
     path = Path(name)
     ending = path.suffix.lower()
+    if sheet is not None and ending not in EXCEL:
+        raise UsageError(f"--sheet {sheet}: {name} is no workbook; leave it out")
     if ending in (".parquet", ".pq"):
         check_there(path)
         connection = duck.open_parquet(path)
         table = of_store(DuckDB(connection, "table", names_in(connection, "table")), path.stem)
     elif ending in EXCEL:
         check_there(path)
-        table = of_cells(name, excel_rows(path))
+        table = of_cells(name, excel.rows(path, sheet))
     elif (kind := database_of(path)) is not None:
         raise UsageError(f"--table {name}: a {kind} file, which holds several tables; --db {name} --table NAME")
     else:
-        table = of_cells(name, text_rows(name, encoding))
+        table = of_cells(name, text_rows(name))
     table.name = name
     return table
 
 
-def open_database(name: str, table: str | None) -> Table:
-    """Open a table of a SQLite or DuckDB file.
+@dataclass(frozen=True)
+class Database:
+    """A SQLite or DuckDB file that is open and locked.
 
-    Args:
+    Attributes:
         name: of the file.
-        table: in it; may be left out where there is one only.
+        dialect: sqlite or duckdb.
+        connection: to it.
+        tables: the columns of each table and view.
+    """
+
+    name: str
+    dialect: str
+    connection: Any
+    tables: dict[str, list[str]]
+
+    def store(self, *wanted: str | None) -> Store:
+        """Give the store of a table, by the first name that is there.
+
+        Args:
+            wanted: names; None for the only table that there is.
+
+        Raises:
+            UsageError: there is no such table, or several of which none is named.
+        """
+        table = self.chosen(*wanted)
+        store = SQLiteFile if self.dialect == "sqlite" else DuckDB
+        return store(self.connection, table, self.tables[table])
+
+    def chosen(self, *wanted: str | None) -> str:
+        """Choose a table; see `store`."""
+        for one in wanted:
+            if one in self.tables:
+                return str(one)
+        if wanted == (None,) and len(self.tables) == 1:
+            return next(iter(self.tables))
+        listed = ", ".join([*islice(self.tables, 8), *["…"][: len(self.tables) > 8]]) or "none"
+        found = f"no table {wanted[0]!r}" if wanted[0] else "several tables" if self.tables else "no tables"
+        raise UsageError(f"--db {self.name}: {found}; --table NAME of {listed}")
+
+
+def open_database(name: str) -> Database:
+    """Open a SQLite or DuckDB file.
 
     Raises:
         InputError: it cannot be read, or is neither.
-        UsageError: there is no such table, or several of which none is named.
     """
-    return of_store(store_of(name, table), table or "")
-
-
-def store_of(name: str, table: str | None) -> Store:
-    """Open a table's store; the arguments are those of `open_database`."""
     path = Path(name)
     check_there(path)
     kind = database_of(path)
     if kind == "SQLite":
         connection = stores.open_sqlite(path)
-        listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
-        chosen = choose(name, [row[0] for row in listed], table)
-        columns = connection.execute("SELECT name FROM pragma_table_info(?)", (chosen,)).fetchall()
-        connection.close()
-        return SQLiteFile(path, chosen, [row[0] for row in columns])
+        found = connection.execute(COLUMNS_IN_SQLITE).fetchall()
+        return Database(name, "sqlite", stores.locked(connection), by_table(found))
     if kind == "DuckDB":
         connection = duck.open_duckdb(path)
-        found = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
-        chosen = choose(name, [row[0] for row in found], table)
-        return DuckDB(connection, chosen, names_in(connection, chosen))
+        found = connection.execute(COLUMNS_IN_DUCKDB).fetchall()
+        return Database(name, "duckdb", connection, by_table(found))
     raise InputError(f"{name}: neither a SQLite nor a DuckDB file; a table in a file of its own goes with --table")
 
 
-def choose(name: str, tables: Sequence[str], table: str | None) -> str:
-    """Choose a table of a database.
-
-    Raises:
-        UsageError: there is no such table, or several of which none is named.
-    """
-    if table is None and len(tables) == 1:
-        return tables[0]
-    if table in tables:
-        return str(table)
-    listed = ", ".join([*tables[:8], *["…"][: len(tables) > 8]]) or "none"
-    raise UsageError(
-        f"--db {name}: {'no table ' + repr(table) if table else 'several tables'}; --table NAME of {listed}"
-    )
+def by_table(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Gather pairs of a table and a column."""
+    tables: dict[str, list[str]] = {}
+    for table, column in found:
+        tables.setdefault(table, []).append(column)
+    return tables
 
 
 def names_in(connection: Any, table: str) -> list[str]:  # noqa: ANN401
@@ -126,14 +158,14 @@ def database_of(path: Path) -> str | None:
     return "DuckDB" if start[DUCKDB_AT : DUCKDB_AT + len(DUCKDB)] == DUCKDB else None
 
 
-def text_rows(name: str, encoding: str | None) -> list[list[str]]:
-    """Read the rows of CSV or TSV, compressed or not.
+def text_rows(name: str) -> list[list[str]]:
+    """Read the rows of CSV or TSV, compressed or not, in UTF-8 or GB18030.
 
     Raises:
         InputError: it cannot be read, or a row has more or fewer cells than the first.
     """
     with files.open_bytes(name) as handle:
-        lines = list(lines_of(handle, name, encoding))
+        lines = list(lines_of(handle, name, None))
     first = next((line[1] for line in lines if line[1].strip()), "")
     tabs = "\t" in first and first.count("\t") >= first.count(",")
     cells = (
@@ -151,35 +183,6 @@ def text_rows(name: str, encoding: str | None) -> list[list[str]]:
             raise InputError(f"{name}:{number}: found {len(row)} cells, expected {len(rows[0])} as in the first row")
         rows.append(row)
     return rows
-
-
-def excel_rows(path: Path) -> list[list[Any]]:
-    """Read the first sheet of a workbook; blank rows above and below the table are left out.
-
-    Raises:
-        InputError: it cannot be read, or what reads it is not installed.
-    """
-    try:
-        import python_calamine
-    except ImportError as error:
-        raise InputError(f"{path}: reading Excel needs python-calamine; pip install 'nlpk[excel]'") from error
-    try:
-        sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
-        rows = sheet.to_python()
-    except Exception as error:  # its own classes, and those of the formats below it
-        raise InputError(f"{path}: not an Excel file that can be read ({error})") from error
-    kept = [[plain(cell) for cell in row] for row in rows if any(cell not in ("", None) for cell in row)]
-    width = max(map(len, kept), default=0)
-    return [[*row, *[None] * (width - len(row))] for row in kept]
-
-
-def plain(cell: Any) -> Any:  # noqa: ANN401
-    """Turn a cell of a workbook into text, a number, or nothing."""
-    if isinstance(cell, float) and cell.is_integer():
-        return int(cell)
-    return (
-        cell if isinstance(cell, str | int | float) and cell != "" else (str(cell) if cell not in ("", None) else None)
-    )
 
 
 def of_cells(name: str, rows: Sequence[Sequence[Any]]) -> Table:

@@ -7,6 +7,7 @@ become a part of the syntax. What is read is taken apart into a `Query`, and nev
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import sqlglot
@@ -77,7 +78,9 @@ def tree(query: Query, table: str, header: Sequence[str], numeric: Sequence[bool
     if query.distinct and not any(aggregate for aggregate, _ in query.select):
         select = select.distinct()
     if query.conditions:
-        parts = [comparison(one, column(one.column), numeric[one.column]) for one in query.conditions]
+        parts = [
+            comparison(group, column(group[0].column), numeric[group[0].column]) for group in ranges(query).values()
+        ]
         select = select.where(exp.or_(*parts) if query.connective == "or" else exp.and_(*parts))
     if query.group:
         select = select.group_by(*(column(number) for number in query.group))
@@ -87,10 +90,25 @@ def tree(query: Query, table: str, header: Sequence[str], numeric: Sequence[bool
     return select if query.limit is None else select.limit(query.limit)
 
 
-def comparison(condition: Condition, column: exp.Expr, numeric: bool) -> exp.Expr:
-    """Build one condition; a value that is no number is compared as text, whatever the column."""
-    value = literal(condition.value, numeric and condition.operator != "like")
-    return OPERATOR_NODES[condition.operator](this=column, expression=value)
+def ranges(query: Query) -> dict[object, list[Condition]]:
+    """Put the two ends of a range together; every other condition stays by itself, all in the order of the query."""
+    ends = Counter(one.column for one in query.conditions if one.operator in (">=", "<="))
+    made: dict[object, list[Condition]] = {}
+    for place, one in enumerate(query.conditions):
+        of_column = {other.operator for other in query.conditions if other.column == one.column}
+        is_end = query.connective == "and" and ends[one.column] == 2 and {">=", "<="} <= of_column
+        key: object = one.column if is_end and one.operator in (">=", "<=") else (place,)
+        made.setdefault(key, []).append(one)
+    return made
+
+
+def comparison(group: Sequence[Condition], column: exp.Expr, numeric: bool) -> exp.Expr:
+    """Build one condition, or a range of two; a value that is no number is compared as text, whatever the column."""
+    first = group[0]
+    values = {one.operator: literal(one.value, numeric and one.operator != "like") for one in group}
+    if len(group) == 1:
+        return OPERATOR_NODES[first.operator](this=column, expression=values[first.operator])
+    return exp.Between(this=column, low=values[">="], high=values["<="])
 
 
 def literal(value: str, numeric: bool) -> exp.Expr:

@@ -112,18 +112,13 @@ class Rows:
 
 
 class SQLiteFile:
-    """A table of a SQLite file, opened read-only."""
+    """A table of a SQLite file that is opened read-only."""
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, table: str, columns: Sequence[str]) -> None:
-        """Open the file.
-
-        Raises:
-            InputError: it is none, or has no such table.
-        """
-        self.table, self.columns, self.path = table, columns, path
-        self.connection = locked(open_sqlite(path))
+    def __init__(self, connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
+        """Take a connection that is `locked`."""
+        self.connection, self.table, self.columns = connection, table, columns
 
     def run(self, sql: str, bounds: Bounds) -> Result:
         """Run a query; see `Store`."""

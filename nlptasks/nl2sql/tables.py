@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,15 @@ class Table:
         return Cells([[] if numeric else [str(cell) for cell in self.distinct(at)] for at, numeric in places])
 
     @cached_property
+    def answers(self) -> dict[int, list[str]]:
+        """Give the cells of each column that holds two words or one, such as 是 and 否."""
+        short = {}
+        for number, numeric in enumerate(self.numeric):
+            if not numeric and self.has_cells[number] and len(self.distinct(number)) <= 2:
+                short[number] = [str(cell) for cell in self.distinct(number)]
+        return short
+
+    @cached_property
     def extents(self) -> list[Extent]:
         """Look at the values of each column; the numbers of a large table stay where they are."""
         return [
@@ -64,9 +74,14 @@ class Table:
         ]
 
     @cached_property
+    def has_cells(self) -> list[bool]:
+        """Tell which columns have values."""
+        return [bool(self.store.distinct(at, 1)) for at in range(len(self.columns))]
+
+    @property
     def is_empty(self) -> bool:
         """Tell whether there are no values at all."""
-        return not any(self.store.distinct(at, 1) for at in range(len(self.columns)))
+        return not any(self.has_cells)
 
 
 def of_rows(
@@ -187,11 +202,15 @@ def of_json(id: str, fields: Mapping[str, Any]) -> Table:
 
 
 def in_database(table: Table, store: Store) -> Table:
-    """Let a table be asked in a database of TableQA, where its columns are called col_1, col_2 and so on."""
-    columns = [
-        Column(f"col_{number}", column.header, column.unit, column.kind)
-        for number, column in enumerate(table.columns, 1)
-    ]
+    """Let a table be asked in a database, where its columns have other names: col_1 in TableQA, col0 in WikiSQL.
+
+    Raises:
+        InputError: the database's table has more columns or fewer.
+    """
+    if len(store.columns) != len(table.columns):
+        found = f"table {store.table} of the database has {len(store.columns)} columns, {table.id} in --tables"
+        raise InputError(f"{found} {len(table.columns)}; name the database that belongs to the tables")
+    columns = [replace(column, name=name) for column, name in zip(table.columns, store.columns, strict=True)]
     return Table(table.id, table.title, columns, store)
 
 

@@ -51,7 +51,7 @@ class Task(AnyTask[Any]):
         """Keep the method, its settings and the tokenizer, and open the tables."""
         self.method, self.settings, self.text = method, settings, text
         self.encoder = encoder_of(text, method, asdict(settings))
-        self.library = Library.of(settings.tables, settings.dev_tables)
+        self.library = Library.of(*(settings.tables or []), *(settings.dev_tables or []))
         self.known: dict[str, tuple[Example, Query | None]] = {}
 
     def model(self, backbone: Backbone) -> slots.Slots | baseline.Baseline:
@@ -181,13 +181,20 @@ def evaluations(
     yield {"rerank": loaded.options.rerank and loaded.options.execute}, scores_of(loaded, labelled)
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system: SQL text, or TableQA's object in its place.
+
+    Args:
+        predictions: one for each row.
+        labelled: rows with a reference.
+        options: where the tables are; the samples' by default.
 
     Raises:
         InputError: not one prediction for each record, or one that has neither.
     """
-    library = Library.of(None)
+    library = Library.asked(options or Options())
     found = []
     for prediction, row in paired(predictions, labelled):
         table = library.table(row.table_id, row.inline)

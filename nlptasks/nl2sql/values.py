@@ -37,13 +37,15 @@ MEASURES: dict[str, tuple[str, float]] = {
     for measure, sizes in SIZES.items()
     for unit, size in (one.split() for one in sizes.split(", "))
 }
+#: Units that begin with what elsewhere is a factor.
+KILO = re.compile("|".join([*map(re.escape, MEASURES), "千瓦", "千卡", "千伏", "千帕", "千赫", "百分"]))
 FIGURES = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 CHINESE = r"[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?"
 SCALE = "|".join(map(re.escape, SCALES))
 MEASURE = "|".join(re.escape(unit) for unit in sorted(MEASURES, key=len, reverse=True))
 NUMBER = re.compile(
     rf"(?P<share>百分之|千分之|万分之)?(?P<minus>负|(?<!\d)-(?=\d))?(?P<digits>{FIGURES}|{CHINESE}|半)"
-    rf"(?P<scales>(?:{SCALE})*)(?P<half>半)?\s?(?P<unit>{MEASURE})?"
+    rf"(?P<scales>(?:(?!千[瓦卡伏帕赫])(?:{SCALE}))*)(?P<half>半)?\s?(?P<unit>{MEASURE})?"
 )
 YEAR = r"\d{4}|[零〇一二三四五六七八九]{4}"
 MONTH = r"\d{1,2}|十[一二]?|[一二三四五六七八九]"
@@ -179,7 +181,7 @@ def in_unit(number: Number, unit: str) -> list[float]:
 def unit_of(unit: str) -> tuple[float, str, float]:
     """Take a column's unit apart: factor, measure, and the size of its unit in the measure."""
     factor, rest = 1.0, unit.strip()
-    while (scale := next((one for one in SCALES if rest.startswith(one) and rest not in MEASURES), None)) is not None:
+    while (scale := next((one for one in SCALES if rest.startswith(one) and not KILO.match(rest)), None)) is not None:
         factor, rest = factor * SCALES[scale], rest[len(scale) :]
     rest = re.split(r"[/每]", rest)[0]
     measure, size = MEASURES.get(rest, ("", 1.0))

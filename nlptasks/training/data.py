@@ -17,7 +17,7 @@ import tempfile
 import time
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,7 +63,7 @@ class Recipe:
         aliases: other names by which a header is known.
         parts: gives the records of an item of a JSON document; by default the item is one.
         readers: by a file's ending, what reads it as a whole.
-        beside: a file that the records refer to, which decides with them whether they can be used.
+        beside: files that the records refer to, which decide with them whether they can be used.
     """
 
     purpose: str
@@ -73,7 +73,7 @@ class Recipe:
     aliases: tuple[str, ...] = ()
     parts: files.Parts | None = None
     readers: files.Readers | None = None
-    beside: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Table:
 
 
 def to_learn(
-    form: types.ModuleType, method: str, settings: Mapping[str, Any] | None = None, *, beside: str | None = None
+    form: types.ModuleType, method: str, settings: Mapping[str, Any] | None = None, *, beside: Sequence[str] = ()
 ) -> Recipe:
     """Say how the training rows of a task's method are made.
 
@@ -100,10 +100,10 @@ def to_learn(
             `checking` refuses records that do not fit `beside`.
         method: of the task.
         settings: of the run, which the naming may depend on; as by default where there are none.
-        beside: a file that the records refer to, if there is one.
+        beside: files that the records refer to, if any.
     """
     naming = naming_of(form, method, settings)
-    check = form.checking({"tables": beside}) if beside else None
+    check = form.checking({"tables": list(beside)}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         if check:
@@ -113,7 +113,7 @@ def to_learn(
 
     kind, names = form.METHODS[method].row, tuple(naming.columns if naming else form.COLUMNS[method])
     purpose = f"train {method} {naming or ''}"
-    return Recipe(purpose, names, kind, unfold, tuple(form.ALIASES), *of_files(form), beside)
+    return Recipe(purpose, names, kind, unfold, tuple(form.ALIASES), *of_files(form), (*beside,))
 
 
 def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers | None]:
@@ -126,11 +126,11 @@ def to_score(
     method: str | None = None,
     settings: Mapping[str, Any] | None = None,
     *,
-    beside: str | None = None,
+    beside: Sequence[str] = (),
 ) -> Recipe:
     """Say how the labelled rows are made that a task is scored on; the arguments are those of `to_learn`."""
     naming = naming_of(form, method, settings)
-    check = form.checking({"tables": beside}) if beside else None
+    check = form.checking({"tables": list(beside)}) if beside else None
 
     def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         if check:
@@ -139,7 +139,7 @@ def to_score(
         return [dataclasses.asdict(rows.parse(form.Scored, known))]
 
     names = tuple(naming.columns if naming else form.COLUMNS_ASKED)
-    return Recipe(f"score {naming or ''}", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), beside)
+    return Recipe(f"score {naming or ''}", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), (*beside,))
 
 
 def naming_of(form: types.ModuleType, method: str | None, settings: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
@@ -158,7 +158,7 @@ def load(source: Source, recipe: Recipe) -> Table:
     """
     sha256 = fingerprint(source)
     code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (*makers(recipe.kind), *MAKERS)]
-    beside = files.fingerprint(recipe.beside) if recipe.beside else None
+    beside = tuple(files.fingerprint(name) for name in recipe.beside)
     made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code, beside)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
     if not (folder / REPORT).is_file():

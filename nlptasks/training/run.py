@@ -307,8 +307,8 @@ def source_of(found: Mapping[str, Any]) -> Source:
 
 def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
-    name = getattr(form, "beside", None)  # not every task's records refer to another file
-    beside = [name(plan.settings, dev=dev) if name else None for dev in (False, True)]
+    name = getattr(form, "beside", None)  # not every task's records refer to other files
+    beside = [name(plan.settings, dev=dev) if name else () for dev in (False, True)]
     to_learn = data.to_learn(form, plan.method, plan.settings, beside=beside[0])
     to_score = data.to_score(form, plan.method, plan.settings, beside=beside[1])
     tables = [data.load(one, to_learn) for one in plan.train]

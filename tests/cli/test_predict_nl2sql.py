@@ -109,6 +109,22 @@ def test_files_of_questions_are_scored_and_labels_that_do_not_fit_are_named(
     assert (checked.status, checked.lines[0]["records"], checked.lines[0]["bad"]) == (1, 1, 1)
 
 
+def test_questions_are_scored_on_the_rows_of_a_database(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
+    tables, questions, answers, db = (tmp_path / name for name in ("t.json", "dev.json", "answers.jsonl", "dev.db"))
+    tables.write_text(json.dumps({"id": "x", "name": "Table_x", "header": ["小区", "面积"], "types": ["text", "real"]}))
+    sql = {"sel": [1], "agg": [0], "cond_conn_op": 0, "conds": [[0, 2, "翠湖花园"]]}
+    questions.write_text(json.dumps({"question": QUESTION, "table_id": "x", "sql": sql}) + "\n")
+    answers.write_text(json.dumps({"prediction": {"sql": "SELECT col_2 FROM t WHERE col_1 = '翠湖花园'"}}) + "\n")
+    made = sqlite3.connect(db)
+    made.executescript("CREATE TABLE Table_x (col_1 TEXT, col_2 REAL); INSERT INTO Table_x VALUES ('翠湖花园', 3)")
+    made.close()
+    asked = ("eval", "nl2sql", questions, "--tables", tables, "--json")
+    assert "execution" not in nlpk(*asked, "--model", nl2sql_model).lines[0]["scores"]
+    assert "execution" in nlpk(*asked, "--model", nl2sql_model, "--db", db).lines[0]["scores"]
+    scores = nlpk(*asked, "--predictions", answers, "--db", db).lines[0]["scores"]
+    assert scores["logical_form"] == scores["execution"] == 1.0
+
+
 def test_only_tasks_with_tables_are_checked_with_them(nlpk: Nlpk, tmp_path: Path) -> None:
     path = tmp_path / "x.tsv"
     path.write_text("a\tb\n")

@@ -34,6 +34,37 @@ def test_values_are_what_the_column_holds(
     assert (made.text, made.how) == (expected, how)
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "cell"),
+    [
+        ("国有企业有哪些", "国有", "是"),
+        ("不是国有企业的有几家", "不是国有", "否"),
+        ("不属于国有的", "不属于国有", "否"),
+        ("甲公司是不是国有企业", None, ""),
+        ("甲公司是否属于国有企业", None, ""),
+        ("甲公司的收入", None, ""),
+    ],
+)
+def test_yes_and_no_are_implied_by_the_name_of_their_column(question: str, text: str | None, cell: str) -> None:
+    table = of_rows(
+        "t", ["企业", "是否国有", "等级"], [["甲公司", "是", "A"], ["乙公司", "否", "B"], ["丙", "是", "C"]]
+    )
+    made = [one for one in found(question, table, matching=True) if 1 in one.cells]
+    assert [(one.text, one.cells[1].cell) for one in made] == ([(text, cell)] if text else [])
+    for one in made:
+        implied = value(one, 1, table)
+        assert implied is not None
+        assert (implied.text, implied.how) == (cell, "implied")
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [("名称包含恒大的公司", "恒大"), ("名称里有蓝鲸两个字的公司", "蓝鲸"), ("名称中含有软件", "软件")],
+)
+def test_what_names_hold_is_a_candidate(companies: Table, question: str, text: str) -> None:
+    assert at(question, text, companies).text == text
+
+
 def test_text_is_no_number_and_a_weight_no_sum_of_money(companies: Table) -> None:
     assert value(at("恒大集团的收入", "恒大集团", companies), 2, companies) is None
     assert value(at("超过3公斤的", "3公斤", companies), 2, companies) is None

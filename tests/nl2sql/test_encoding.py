@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nlptasks.nl2sql import sql
-from nlptasks.nl2sql.encoding import COLUMN_FEATURES, PAIR_FEATURES, Encoder, place_of
+from nlptasks.nl2sql.encoding import Encoder
+from nlptasks.nl2sql.features import COLUMN_FEATURES, PAIR_FEATURES, place_of
 from nlptasks.nl2sql.inputs import put_together
 from nlptasks.nl2sql.lessons import NOT_SELECTED, lesson, taught
 from nlptasks.nl2sql.query import ALL_OPERATORS, Condition, Order, Query

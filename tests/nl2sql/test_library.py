@@ -15,11 +15,11 @@ OWN = {"header": ["小区"], "rows": [["翠湖"]]}
 
 
 def test_the_samples_stand_in_where_no_file_is_named() -> None:
-    assert Library.of(None).table("train-0", None).columns[0].header == "小区"
+    assert Library.of().table("train-0", None).columns[0].header == "小区"
 
 
 def test_a_record_may_bring_its_own_table() -> None:
-    library = Library.of(None)
+    library = Library.of()
     table = library.table(None, json.dumps(OWN))
     assert table.names == ["小区"]
     assert library.table("train-0", json.dumps(OWN)) is table
@@ -28,17 +28,17 @@ def test_a_record_may_bring_its_own_table() -> None:
 @pytest.mark.parametrize("inline", ["{no", "[]", "{}", '{"header": 3}'])
 def test_what_is_no_table_is_refused(inline: str) -> None:
     with pytest.raises(RecordError, match="field 'inline'"):
-        Library.of(None).table(None, inline)
+        Library.of().table(None, inline)
 
 
 def test_a_table_that_does_not_fit_together_is_refused() -> None:
     with pytest.raises(RecordError, match="row 1 has 2 cells"):
-        Library.of(None).table(None, json.dumps({"header": ["a"], "rows": [[1, 2]]}))
+        Library.of().table(None, json.dumps({"header": ["a"], "rows": [[1, 2]]}))
 
 
 def test_no_table_at_all_is_told() -> None:
     with pytest.raises(RecordError, match="no table to ask: name one with --table FILE"):
-        Library.of(None).table(None, None)
+        Library.of().table(None, None)
 
 
 def test_a_file_is_asked_whatever_the_record_names(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_tables_of_tableqa_are_asked_in_their_database(tmp_path: Path) -> None:
     made = sqlite3.connect(db)
     made.executescript("CREATE TABLE Table_x (col_1 TEXT); INSERT INTO Table_x VALUES ('另一个')")
     made.close()
-    table = Library.asked(Options(tables=str(tables), db=str(db))).table("x", None)
+    table = Library.asked(Options(tables=[str(tables)], db=str(db))).table("x", None)
     assert (table.names, table.columns[0].header) == (["col_1"], "小区")
     assert table.store.run('SELECT "col_1" FROM "Table_x"', Bounds()).rows == [["另一个"]]
 
@@ -63,3 +63,12 @@ def test_a_database_alone_is_asked_by_its_table(tmp_path: Path) -> None:
     made.executescript("CREATE TABLE orders (a TEXT)")
     made.close()
     assert Library.asked(Options(db=str(tmp_path / "shop.db"), table="orders")).table(None, None).name == "orders"
+
+
+def test_several_files_of_tables_are_looked_through(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"id": name, **OWN}), encoding="utf-8")
+    library = Library.asked(Options(tables=[str(tmp_path / "x.json"), str(tmp_path / "y.json")]))
+    assert [library.table(name, None).id for name in ("x", "y")] == ["x", "y"]
+    with pytest.raises(RecordError, match=r"no table 'z' in .*x\.json; add it, or name the file it is in"):
+        library.table("z", None)

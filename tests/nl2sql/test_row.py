@@ -57,12 +57,12 @@ def test_labels_that_do_not_fit_their_table_are_named_by_line(tmp_path: Path, ca
 
     tables, questions = files(tmp_path)
     with caplog.at_level("INFO"):
-        table = load(Source(str(questions)), to_learn(row, "slots", beside=str(tables)))
+        table = load(Source(str(questions)), to_learn(row, "slots", beside=[str(tables)]))
     assert (len(table.rows), table.bad) == (1, 2)
     assert "train.json:2: field 'sql': column 7 of a table with 2 columns" in caplog.text
     assert f"train.json:3: no table 'y' in {tables}" in caplog.text
     with pytest.raises(InputError, match="there is no such file"):
-        checking({"tables": str(tmp_path / "none.json")})
+        checking({"tables": [str(tmp_path / "none.json")]})
 
 
 def test_records_are_counted_by_what_they_have() -> None:
@@ -100,4 +100,4 @@ def test_settings_out_of_their_range_are_refused() -> None:
     with pytest.raises(UsageError, match="--seconds 0: expected more than 0"):
         Options(seconds=0)
     with pytest.raises(UsageError, match="--table and --tables"):
-        Options(table="a.csv", tables="b.json")
+        Options(table="a.csv", tables=["b.json"])

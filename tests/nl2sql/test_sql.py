@@ -9,6 +9,15 @@ from nlptasks.nl2sql.sql import DIALECTS, read, written
 HEADER = ["车型", "销量(万辆)", "品牌", 'a"b; DROP TABLE x; --']
 NUMERIC = [False, True, False, False]
 QUERIES = {
+    'SELECT "车型" FROM "t" WHERE "销量(万辆)" BETWEEN 1 AND 2 AND "品牌" = \'a\'': Query(
+        (("", 0),), (Condition(1, ">=", "1"), Condition(1, "<=", "2"), Condition(2, "==", "a")), "and"
+    ),
+    'SELECT "车型" FROM "t" WHERE "销量(万辆)" >= 1 OR "销量(万辆)" <= 2': Query(
+        (("", 0),), (Condition(1, ">=", "1"), Condition(1, "<=", "2")), "or"
+    ),
+    'SELECT "车型" FROM "t" WHERE "销量(万辆)" >= 1 AND "销量(万辆)" >= 2': Query(
+        (("", 0),), (Condition(1, ">=", "1"), Condition(1, ">=", "2")), "and"
+    ),
     'SELECT "车型" FROM "t"': Query((("", 0),)),
     'SELECT AVG("销量(万辆)"), "品牌" FROM "t" GROUP BY "品牌"': Query((("AVG", 1), ("", 2)), group=(2,)),
     'SELECT COUNT(*) FROM "t" WHERE "销量(万辆)" >= -1.5': Query((("COUNT", STAR),), (Condition(1, ">=", "-1.5"),)),

@@ -34,7 +34,14 @@ EVIL_DUCKDB = [
     "SELECT * FROM read_csv('/etc/passwd')",
     "SELECT * FROM read_text('/etc/passwd')",
     "SELECT * FROM '/etc/passwd'",
+    "SELECT * FROM glob('/etc/*')",
+    "SELECT * FROM read_blob('/etc/passwd')",
+    "SELECT * FROM parquet_scan('/etc/passwd')",
     "COPY (SELECT 1) TO '/tmp/nl2sql-evil.csv'",
+    "CREATE TABLE x (a INTEGER)",
+    "PRAGMA database_list",
+    "CALL pragma_version()",
+    'SELECT 1; DROP VIEW "table"',
     "INSTALL httpfs",
     "LOAD httpfs",
     "SET enable_external_access = true",
@@ -53,7 +60,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         made.executemany('INSERT INTO "table" VALUES (?, ?)', rows)
         made.commit()
         made.close()
-        return SQLiteFile(tmp_path / "t.db", "table", ["a", "b"])
+        return SQLiteFile(stores.locked(stores.open_sqlite(tmp_path / "t.db")), "table", ["a", "b"])
     path = tmp_path / ("t.duckdb" if request.param == "duckdb" else "t.parquet")
     made_duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
     made_duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
@@ -79,6 +86,18 @@ def test_nothing_but_reading_is_allowed(store: Store) -> None:
         with pytest.raises(RecordError, match="the database refuses the query"):
             store.run(sql, BOUNDS)
     assert store.run('SELECT COUNT(*) FROM "table"', BOUNDS).rows == [[5]]
+
+
+def test_a_parquet_file_is_not_written_to_and_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    path = tmp_path / "a[1]*'?.parquet"
+    duckdb.sql(f"COPY (SELECT 1 AS a) TO '{tmp_path}/x.parquet' (FORMAT parquet)")
+    (tmp_path / "x.parquet").rename(path)
+    store, before = DuckDB(duck.open_parquet(path), "table", ["a"]), path.read_bytes()
+    assert store.run('SELECT "a" FROM "table"', BOUNDS).rows == [[1]]
+    name = str(path).replace("'", "''")
+    with pytest.raises(RecordError, match="only one SELECT may run"):
+        store.run(f"COPY (SELECT 2 AS a) TO '{name}' (FORMAT parquet, USE_TMP_FILE false)", BOUNDS)
+    assert path.read_bytes() == before
 
 
 def test_a_huge_cross_join_runs_out_of_time(store: Store) -> None:

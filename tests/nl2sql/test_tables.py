@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from nlptasks.errors import InputError, RecordError, UsageError
-from nlptasks.nl2sql import sources
+from nlptasks.nl2sql import sources, tables
 from nlptasks.nl2sql.columns import described, kind_of, unique
 from nlptasks.nl2sql.stores import Bounds
 from nlptasks.nl2sql.tables import MOST_COLUMNS, Table, of_rows, read_tables
@@ -53,21 +53,9 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     ]
 
 
-def test_excel_is_read_from_its_first_row_that_is_not_blank(tmp_path: Path) -> None:
-    rows = sources.of_cells("x.xlsx", [["名称", "数量(件)"], ["甲", 3], ["乙", 4]])
-    assert [one.kind for one in rows.columns] == ["text", "real"]
-    path = tmp_path / "x.xlsx"
-    path.write_bytes(b"no")
-    with pytest.raises(InputError, match="not an Excel file that can be read"):
-        sources.open_table(str(path))
-    assert [sources.plain(cell) for cell in (3.0, 3.5, "", None, "x")] == [3, 3.5, None, None, "x"]
-
-
-def test_excel_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "python_calamine", None)
-    (tmp_path / "x.xlsx").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"needs python-calamine; pip install 'nlpk\[excel\]'"):
-        sources.open_table(str(tmp_path / "x.xlsx"))
+def opened(path: Path, table: str | None = None) -> Table:
+    store = sources.open_database(str(path)).store(table)
+    return tables.of_store(store, store.table)
 
 
 def test_databases_are_asked_by_table(tmp_path: Path) -> None:
@@ -79,20 +67,20 @@ def test_databases_are_asked_by_table(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE orders AS SELECT '甲' AS 客户, 3.0 AS \"金额(元)\"")
         connection.execute("CREATE TABLE other AS SELECT 1 AS a")
     for path in (lite, duck):
-        table = sources.open_database(str(path), "orders")
+        table = opened(path, "orders")
         assert [(one.header, one.kind) for one in table.columns] == [("客户", "text"), ("金额", "real")]
-    assert sources.open_database(str(lite), None).name == "orders"
+    assert opened(lite).name == "orders"
     with pytest.raises(UsageError, match="several tables; --table NAME of orders, other"):
-        sources.open_database(str(duck), None)
+        opened(duck)
     with pytest.raises(UsageError, match="no table 'x'; --table NAME of orders"):
-        sources.open_database(str(lite), "x")
+        opened(lite, "x")
     with pytest.raises(UsageError, match="a SQLite file, which holds several tables; --db"):
         sources.open_table(str(lite))
     (tmp_path / "no.db").write_text("no")
     with pytest.raises(InputError, match="neither a SQLite nor a DuckDB file"):
-        sources.open_database(str(tmp_path / "no.db"), "x")
+        sources.open_database(str(tmp_path / "no.db"))
     with pytest.raises(InputError, match="there is no such file"):
-        sources.open_database(str(tmp_path / "none.db"), "x")
+        sources.open_database(str(tmp_path / "none.db"))
 
 
 @pytest.mark.parametrize(

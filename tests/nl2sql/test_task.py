@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from nlptasks.nl2sql import baseline, loading, model
 from nlptasks.nl2sql.baseline import place_of, ruled
 from nlptasks.nl2sql.encoding import Encoder
 from nlptasks.nl2sql.inputs import put_together
-from nlptasks.nl2sql.query import Condition
+from nlptasks.nl2sql.query import ALL_OPERATORS, Condition
 from nlptasks.nl2sql.reading import scored, unseen
 from nlptasks.nl2sql.row import Options, Row, Settings
 from nlptasks.nl2sql.tables import Table, of_rows
@@ -147,25 +146,13 @@ def test_predictions_need_a_query() -> None:
         score_predictions([{"sql": ""}], [Row("a"), Row("b")])
 
 
-# The samples
-
-
-def test_the_samples_are_what_their_generator_makes(tmp_path: Path) -> None:
-    folder = Path(__file__).resolve().parents[2] / "data" / "nl2sql"
-    spec = importlib.util.spec_from_file_location("nl2sql_make", folder / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    make = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["nl2sql_make"] = make
-    spec.loader.exec_module(make)
-    made = make.build(folder / "source")
-    assert set(made) == {"train.jsonl", "dev.jsonl", "tables.jsonl"}
-    for name, content in made.items():
-        assert (folder / name).read_text(encoding="utf-8") == content, name
-    train, dev = ([json.loads(line) for line in made[f"{split}.jsonl"].splitlines()] for split in ("train", "dev"))
-    assert len(dev) >= 1000
-    assert sum(one["sql"] == {} for one in dev) >= 100
-    assert not {one["table_id"] for one in train} & {one["table_id"] for one in dev}
-    assert not {one["question"] for one in train} & {one["question"] for one in dev}
+def test_words_that_tell_an_operator_are_trusted_before_anything_is_learnt(
+    companies: Table, nl2sql_model: Path
+) -> None:
+    loaded = loading.load(checkpoint.open_folder(nl2sql_model), Options(), machine=Machine(dtype="float32"))
+    assert isinstance(loaded.model, model.Slots)
+    for words, operator in (("超过", ">"), ("不超过", "<="), ("至少", ">=")):
+        example = loaded.encoder.read(f"收入{words}300亿的", companies)
+        (place,) = [at for at, one in enumerate(example.candidates) if one.number]
+        scores = scored(loaded.model, [example])[0].pair[place, 1:].reshape(-1, len(ALL_OPERATORS))
+        assert ALL_OPERATORS[int(scores[2].argmax())] == operator

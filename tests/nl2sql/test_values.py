@@ -59,6 +59,10 @@ def test_a_range_has_two_numbers_and_no_sign() -> None:
         ("1.5万", "人", 15000),
         ("2GB", "MB", 2048),
         ("100", "元/㎡", 100),
+        ("十亿千瓦时", "亿千瓦时", 10),
+        ("8亿千瓦时", "亿千瓦时", 8),
+        ("五百千瓦", "千瓦", 500),
+        ("3千米", "公里", 3),
     ],
 )
 def test_a_number_is_scaled_to_the_unit_of_a_column(text: str, unit: str, value: float) -> None:
