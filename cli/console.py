@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from nlptasks.training.trainer import Progress
 
@@ -68,17 +69,21 @@ def table(title: str, columns: Sequence[str], lines: Iterable[Sequence[str]], *,
         for line in lines:
             print("\t".join(line), file=out)
         return
+    console(stdout).print(drawn_table(title, columns, list(lines)))
+
+
+def drawn_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Draw a table for a terminal."""
     from rich.markup import escape
     from rich.table import Table
 
-    rows = list(lines)
     drawn = Table(title=escape(title) or None, title_justify="left")
     for number, name in enumerate(columns):
         is_text = any(is_word(row[number]) for row in rows)
         drawn.add_column(escape(name), justify="left" if is_text else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*map(escape, row))
-    console(stdout).print(drawn)
+    return drawn
 
 
 def is_word(cell: str) -> bool:

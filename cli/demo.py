@@ -1,15 +1,26 @@
-"""`nlpk demo`: every task on real sentences with the embedded models."""
+"""`nlpk demo`: every task on real sentences with the models that answer by default, or on one's own."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import nlptasks
+from nlptasks import rows
+from nlptasks.errors import NlpkError, UsageError
 
 from . import console
+from .tasks import form_of
+
+if TYPE_CHECKING:
+    from nlptasks.task import Shown
+
+Asked = Annotated[str | None, typer.Argument(metavar="TASK", help="One task; all by default.", show_default=False)]
+Tried = Annotated[bool, typer.Option("--try", help="Ask for records of your own.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -17,26 +28,120 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def demo() -> None:
-    """Show what the tasks do, with the models in the package."""
-    for name in nlptasks.names():
-        title, columns, lines = shown(name)
-        if sys.stdout.isatty():
-            console.table(title, columns, lines)
-        else:
-            print(f"# {title}")
-            console.table("", columns, lines)
-    console.note("next: nlpk tasks, nlpk predict TASK --help, nlpk train TASK")
+def demo(task: Asked = None, tried: Tried = False) -> None:
+    """Show what the tasks do, with the models that answer where no other is named."""
+    if tried and task is None:
+        raise UsageError(f"--try: of which task? one of {', '.join(nlptasks.names())}")
+    if task is not None:
+        form_of(task)
+    for name in [task] if task else nlptasks.names():
+        show_task(name, tried)
+    if task is None:
+        console.note("next: nlpk demo TASK --try, nlpk predict TASK --help, nlpk train TASK")
 
 
-def shown(task: str) -> tuple[str, Sequence[str], Sequence[Sequence[str]]]:
-    """Let a task show itself; where it has no model, tell what could be trained."""
+def show_task(task: str, tried: bool) -> None:
+    """Let a task answer; where it has no model, tell what could be trained.
+
+    Raises:
+        ModelError: records are to be tried without a model.
+    """
+    from nlptasks.errors import ModelError
     from nlptasks.training import models
 
     form = nlptasks.form(task)
     found = models.find(task)
     if found is None and getattr(form, "NEEDS_MODEL", False):
+        if tried:
+            raise ModelError(models.missing(task))
         methods = [(name, method.summary) for name, method in form.METHODS.items()]
-        return models.missing(task), ("method", "what it does"), methods
-    title, columns, lines = nlptasks.load(task).demo(found)
-    return title, columns, lines
+        console.table(task, ("method", models.missing(task)), methods)
+        return
+    if tried:
+        try_own(task, form, found)
+        return
+    module = nlptasks.load(task)
+    loaded = module.load(found, form.Options())
+    answer(task, module, loaded, module.examples(loaded))
+
+
+def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - a checkpoint, which needs torch
+    """Ask for records until the input ends; a bad one is told, and the next one asked for."""
+    module = nlptasks.load(task)
+    once, again = form.TRIED
+    options = rows.names(form.Options)
+    kept = typed(once)
+    loaded = module.load(found, form.Options(**{name: text for name, text in kept.items() if name in options}))
+    fields = {name: text for name, text in kept.items() if name not in options}
+    while True:
+        try:
+            given = {**fields, **typed(again)}
+        except EOFError:
+            return
+        try:
+            answer(task, module, loaded, [rows.parse(form.Row, {name: text for name, text in given.items() if text})])
+        except NlpkError as error:
+            console.note(str(error))
+
+
+def typed(names: Sequence[str]) -> dict[str, str]:
+    """Ask for fields on the terminal, one after the other.
+
+    Raises:
+        EOFError: the input has ended.
+    """
+    found = {}
+    for name in names:
+        sys.stderr.write(f"{name}: " if sys.stdin.isatty() else "")
+        sys.stderr.flush()
+        line = sys.stdin.buffer.readline()
+        if not line:
+            raise EOFError
+        found[name] = line.decode("utf-8", "replace").strip()
+    return found
+
+
+def answer(task: str, module: ModuleType, loaded: Any, records: Sequence[Any]) -> None:  # noqa: ANN401 - of any task
+    """Answer records and show that."""
+    from nlptasks.inference.predictor import answers
+
+    predictions: list[Mapping[str, Any]] = answers(records, module.worker(loaded), loaded.budget)
+    draw = drawn if sys.stdout.isatty() else plain
+    for one in module.shown(records, predictions):
+        draw(task, one)
+
+
+def plain(task: str, shown: Shown) -> None:
+    """Write an answer as lines."""
+    print(f"# {task}: {shown.title}")
+    for text, _ in shown.texts:
+        print(text)
+    if shown.columns:
+        console.table("", shown.columns, shown.lines)
+    if shown.block:
+        print(shown.block)
+
+
+def drawn(task: str, shown: Shown) -> None:
+    """Draw an answer for a terminal."""
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.panel import Panel
+
+    title = f"[bold]{task}[/bold] {escape(shown.title)}"
+    console.console(True).print(Panel(Group(*parts(shown)), title=title, title_align="left", border_style="dim"))
+
+
+def parts(shown: Shown) -> Iterator[Any]:
+    """Give what a panel holds: texts with marks, a table, and a block as it is."""
+    from rich.text import Text
+
+    for text, spans in shown.texts:
+        marked = Text(text)
+        for start, end in spans:
+            marked.stylize("bold reverse", start, end)
+        yield marked
+    if shown.columns:
+        yield console.drawn_table("", shown.columns, shown.lines)
+    if shown.block:
+        yield Text(shown.block, style="cyan")

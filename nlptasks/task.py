@@ -42,6 +42,25 @@ class Work:
         )
 
 
+@dataclass(frozen=True)
+class Shown:
+    """An answer as a person likes to read it.
+
+    Attributes:
+        title: what was asked.
+        texts: each with the stretches in it, (start, end), that matter.
+        columns: of a table; none where there is no table.
+        lines: the table's cells.
+        block: lines whose breaks and spaces count, such as SQL or a board.
+    """
+
+    title: str
+    texts: Sequence[tuple[str, Sequence[tuple[int, int]]]] = ()
+    columns: Sequence[str] = ()
+    lines: Sequence[Sequence[str]] = ()
+    block: str = ""
+
+
 class Task(ABC, Generic[ModelT]):
     """One task with one method and its settings: the class `Task` of a task folder's `task.py`.
 

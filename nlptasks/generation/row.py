@@ -135,6 +135,8 @@ REFERENCES = ("text",)
 NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.tsv")
 SAMPLE_DEV = "dev.tsv"
+#: What `nlpk demo generation --try` asks for: once, and then again and again.
+TRIED: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("set", "prompt"))
 ALIASES = names_of_fields.ALIASES
 #: Fields whose option may stand several times, and those that the texts then fill.
 SEVERAL = {"set": "sets"}

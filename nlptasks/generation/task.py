@@ -18,21 +18,20 @@ from nlptasks.generation.answers import Answerer
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.model import CONDITION, SEEN, Generator, Loaded, assembled, load
-from nlptasks.generation.row import Options, Row, Settings, Sweep
+from nlptasks.generation.row import Row, Settings, Sweep
 from nlptasks.generation.seen import Seen
-from nlptasks.inference.predictor import answers
+from nlptasks.task import Shown, paired
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import paired
-from nlptasks.training.checkpoint import Checkpoint
 
 __all__ = [
     "Answerer",
     "Loaded",
     "Task",
-    "demo",
     "evaluations",
+    "examples",
     "load",
     "score_predictions",
+    "shown",
     "worker",
 ]
 
@@ -145,18 +144,16 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return scores
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Write a few texts with a model."""
-    loaded = load(found, Options())
-    answerer = Answerer(loaded)
+def examples(loaded: Loaded) -> list[Row]:
+    """Give conditions to show what the task does: every label of the one that has most."""
     labels = loaded.labels.known
     most = max(map(len, labels.values()), default=1)
-    rows = [
-        Row(sets=[f"{name}={known[place % len(known)]}" for name, known in labels.items()]) for place in range(most)
-    ]
-    told = zip(rows, answers(rows, answerer, loaded.budget), strict=True)
-    return (
-        "generation",
-        ("conditions", "text"),
-        [(", ".join(row.sets or []), one["samples"][0]["text"]) for row, one in told],
-    )
+    turns = ([f"{name}={known[place % len(known)]}" for name, known in labels.items()] for place in range(most))
+    return [Row(sets=sets) for sets in turns]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Show texts below what they were written to."""
+    for row, one in zip(rows, predictions, strict=True):
+        asked = [*(row.sets or []), *filter(None, (row.set, row.label, row.prompt, row.source))]
+        yield Shown(", ".join(asked) or "anything", [(sample["text"], []) for sample in one["samples"]])

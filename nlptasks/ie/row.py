@@ -125,6 +125,8 @@ REFERENCES = ("triples", "entities")
 NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
+#: What `nlpk demo ie --try` asks for: once, and then again and again.
+TRIED: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("text",))
 ALIASES = formats.ALIASES
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "duie", "duie2", "doccano", "bio")

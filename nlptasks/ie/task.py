@@ -23,11 +23,10 @@ from nlptasks.ie.labels import Labels
 from nlptasks.ie.model import Extras, Loaded, load
 from nlptasks.ie.row import ENTITIES_ONLY, Options, Row, Settings, Sweep
 from nlptasks.inference.predictor import answers
+from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import Work, paired
-from nlptasks.training.checkpoint import Checkpoint
 
-__all__ = ["Finder", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+__all__ = ["Finder", "Loaded", "Task", "evaluations", "examples", "load", "score_predictions", "shown", "worker"]
 
 logger = logging.getLogger(__name__)
 #: Rows that are looked at together when labels are collected.
@@ -183,14 +182,21 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return {**scores.scored(said, right), **more}
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Read two sentences with a model."""
-    loaded = load(found, Options())
-    rows = [Row("《邪少兵王》是冰火未央写的网络小说"), Row("张艺谋导演的《红高粱》由姜文、巩俐主演")]
-    lines: list[tuple[str, ...]] = []
-    for row, answer in zip(rows, answers(rows, Finder(loaded), loaded.budget), strict=True):
-        for one in answer["triples"]:
-            lines.append((row.text, one["subject"]["text"], one["predicate"], one["object"]["text"]))
-        for one in [] if answer["triples"] else answer["entities"]:
-            lines.append((row.text, one["text"], one["type"] or "", ""))
-    return "ie", ("text", "subject", "predicate", "object"), lines
+def examples(loaded: Loaded) -> list[Row]:
+    """Give sentences to show what the task does."""
+    return [Row("《邪少兵王》是冰火未央写的网络小说"), Row("张艺谋导演的《红高粱》由姜文、巩俐主演")]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Show triples, or else entities, and where they stand."""
+    for row, one in zip(rows, predictions, strict=True):
+        triples, entities = one["triples"], one["entities"]
+        parts = [triple[side] for triple in triples for side in ("subject", "object")] or entities
+        texts = [(row.text, [(part["start"], part["end"]) for part in parts])]
+        if triples:
+            found = [(each["subject"]["text"], each["predicate"], each["object"]["text"]) for each in triples]
+            yield Shown("triples", texts, ("subject", "predicate", "object"), found)
+        else:
+            yield Shown(
+                "entities", texts, ("entity", "type"), [(each["text"], each["type"] or "") for each in entities]
+            )

@@ -100,6 +100,8 @@ REFERENCES = ("sql",)
 NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
+#: What `nlpk demo nl2sql --try` asks for: once, and then again and again.
+TRIED = (("table",), ("question",))
 ALIASES = {"sql_text": "sql"}
 #: What `nlpk data convert` can write.
 FORMATS = ("jsonl", "tableqa")

@@ -17,7 +17,7 @@ from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, RecordError, UsageError
-from nlptasks.inference.predictor import answers, whole
+from nlptasks.inference.predictor import whole
 from nlptasks.nl2sql import baseline
 from nlptasks.nl2sql import model as slots
 from nlptasks.nl2sql.answers import Answerer
@@ -29,11 +29,10 @@ from nlptasks.nl2sql.loading import Loaded, assembled, encoder_of, load, rest
 from nlptasks.nl2sql.query import Query
 from nlptasks.nl2sql.row import Options, Row, Settings, Sweep, reference
 from nlptasks.nl2sql.scores import Judged, scored
+from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import Work, paired
-from nlptasks.training.checkpoint import Checkpoint
 
-__all__ = ["Answerer", "Loaded", "Task", "demo", "evaluations", "load", "score_predictions", "worker"]
+__all__ = ["Answerer", "Loaded", "Task", "evaluations", "examples", "load", "score_predictions", "shown", "worker"]
 
 #: Stretches of a question that are no values, beside those that rules find.
 DISTRACTORS = 3
@@ -218,15 +217,16 @@ def predicted(prediction: Any, header: list[str]) -> Query | None:  # noqa: ANN4
         return None
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Ask a small table with a model."""
-    rows = [["江苏", 8500, 10.7], ["浙江", 6500, 10.5], ["安徽", 6100, 14.0]]
+def examples(loaded: Loaded) -> list[Row]:
+    """Give questions about a small table to show what the task does."""
+    cells = [["江苏", 8500, 10.7], ["浙江", 6500, 10.5], ["安徽", 6100, 14.0]]
     header = ["省份", "人口(万人)", "面积(万平方公里)"]
-    own = json.dumps({"header": header, "types": ["text", "real", "real"], "rows": rows})
-    answerer = Answerer(load(found, Options()))
-    asked = [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
-    told = answers(asked, answerer, answerer.loaded.budget)
-    lines: list[tuple[str, ...]] = [
-        (row.question, str(one["sql"]), str(one["rows"])) for row, one in zip(asked, told, strict=True)
-    ]
-    return "nl2sql: 省份, 人口(万人), 面积(万平方公里)", ("question", "sql", "rows"), lines
+    own = json.dumps({"header": header, "types": ["text", "real", "real"], "rows": cells})
+    return [Row(question, inline=own) for question in ("浙江的人口是多少", "人口超过7000万的省份有几个")]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Show queries and what they find."""
+    for row, one in zip(rows, predictions, strict=True):
+        lines = [[str(cell) for cell in line] for line in one.get("rows", [])]
+        yield Shown(row.question, columns=one.get("columns", []), lines=lines, block=one["sql"] or "(no answer there)")

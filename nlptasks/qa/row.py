@@ -117,6 +117,8 @@ COLUMNS_ASKED = ("question", "passage", "answers")
 REFERENCES = ("answers",)
 SAMPLES = dict.fromkeys(METHODS, "train.jsonl")
 SAMPLE_DEV = "dev.jsonl"
+#: What `nlpk demo qa --try` asks for: once, and then again and again.
+TRIED = (("passage",), ("question",))
 ALIASES = formats.ALIASES
 #: Fields whose option may stand several times, and those that the texts then fill.
 SEVERAL = {"passage": "passages"}

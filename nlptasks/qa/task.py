@@ -24,19 +24,19 @@ from nlptasks.qa.model import Loaded, load
 from nlptasks.qa.pairs import Asker
 from nlptasks.qa.row import Options, Row, Settings, Sweep
 from nlptasks.qa.scores import scored
+from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import Work, paired
-from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
 
 __all__ = [
     "Answerer",
     "Loaded",
     "Task",
-    "demo",
     "evaluations",
+    "examples",
     "load",
     "score_predictions",
+    "shown",
     "worker",
 ]
 
@@ -143,11 +143,16 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return scored(told, [row.answers or [] for row in labelled])
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Answer a few questions with a model."""
-    answerer = Answerer(load(found, Options()))
+def examples(loaded: Loaded) -> list[Row]:
+    """Give questions to show what the task does."""
     passage = "诺贝尔奖根据瑞典化学家诺贝尔的遗嘱设立，1901年首次颁发，每年在斯德哥尔摩和奥斯陆颁奖。"
-    rows = [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "诺贝尔是哪国人？")]
-    told = zip(rows, answers(rows, answerer, answerer.loaded.budget), strict=True)
-    lines: list[tuple[str, ...]] = [(row.question, one["answer"], f"{one['score']:.3f}") for row, one in told]
-    return f"qa: {passage}", ("question", "answer", "score"), lines
+    return [Row(question, passage) for question in ("诺贝尔奖是哪年首次颁发的？", "每年在哪里颁奖？")]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Show answers in their passages."""
+    for row, one in zip(rows, predictions, strict=True):
+        spans = {one["passage"]: [(one["start"], one["end"])]} if one["start"] is not None else {}
+        texts = [(text, spans.get(number, [])) for number, text in enumerate(row.texts)]
+        answer = one["answer"] or "(none)"
+        yield Shown(row.question, texts, ("answer", "score"), [(answer, f"{one['score']:.3f}")])

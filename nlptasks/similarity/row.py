@@ -217,6 +217,8 @@ SAMPLES = {
     "supervised-simcse": "triplets.jsonl",
 }
 SAMPLE_DEV = "dev.tsv"
+#: What `nlpk demo similarity --try` asks for: once, and then again and again.
+TRIED = (("a",), ("b",))
 #: Names that other collections give to the same fields.
 ALIASES = {"anchor": "text", "sentence": "text", "sentence1": "a", "sentence2": "b", "label": "score"}
 

@@ -19,10 +19,9 @@ from nlptasks.errors import InputError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
 from nlptasks.similarity.model import Loaded, assembled, check_limit, drop_whitening, embedder, load
-from nlptasks.similarity.row import Options, Row, Settings, Sweep, flaw
+from nlptasks.similarity.row import Row, Settings, Sweep, flaw
+from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import Work, paired
-from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.training.metrics import pearson, spearman
 
 if TYPE_CHECKING:
@@ -34,11 +33,12 @@ __all__ = [
     "Task",
     "assembled",
     "correlations",
-    "demo",
     "embedder",
     "evaluations",
+    "examples",
     "load",
     "score_predictions",
+    "shown",
     "worker",
 ]
 
@@ -251,11 +251,15 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return correlations(answers, [row.score for row in labelled])
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Rank a few sentences by how near they are to a question, with a model or the embedded backbone."""
-    comparer = Comparer(load(found, Options()).embedder)
-    question = "怎么更换绑定的手机号"
+def examples(loaded: Loaded) -> list[Row]:
+    """Give pairs to show what the task does: a question and what else may be asked."""
     others = ("想把注册时的手机换成新号码", "如何查询本月话费", "手机屏幕碎了去哪里修", "明天北京会下雨吗")
-    values = comparer.cosines([(question, other) for other in others])
-    ranked = sorted(zip(others, values, strict=True), key=lambda pair: -pair[1])
-    return f"similarity: {question}", ("sentence", "cosine"), [(text, f"{value:.3f}") for text, value in ranked]
+    return [Row("怎么更换绑定的手机号", other) for other in others]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Rank what is compared with the same sentence."""
+    for sentence in dict.fromkeys(row.a for row in rows):
+        found = [(row.b, one["cosine"]) for row, one in zip(rows, predictions, strict=True) if row.a == sentence]
+        ranked = sorted(found, key=lambda pair: -pair[1])
+        yield Shown(sentence, columns=("sentence", "cosine"), lines=[(text, f"{value:.3f}") for text, value in ranked])

@@ -17,6 +17,8 @@ from nlptasks.xiangqi.board import ADVISOR, ELEPHANT, FILES, HORSE, KINDS, PAWN,
 from nlptasks.xiangqi.tables import BY_ICCS, ICCS, MOVES, NUMBERS
 
 RED_NAMES, BLACK_NAMES = ".帅仕相马车炮兵", ".将士象马车炮卒"
+#: The same with a character of its own for each side, for where there are no colours.
+DRAWN_RED, DRAWN_BLACK = "＋帅仕相傌俥炮兵", "＋将士象馬車砲卒"
 RED_DIGITS, BLACK_DIGITS = ".一二三四五六七八九", ".１２３４５６７８９"
 FORWARD, BACKWARD, SIDEWAYS = "进退平"
 TRADITIONAL = str.maketrans("帅马车后进将", "帥馬車後進將")
@@ -207,3 +209,12 @@ def makes(kind: int, source: int, target: int, red: bool) -> bool:
     if kind in tables.JUMPS:
         return target in tables.JUMPS[kind][0][source].tolist()
     return tables.in_line(source, target)
+
+
+def diagram(position: Position) -> str:
+    """Draw a position as text, Red below: ten lines of nine squares, and the names of the files."""
+    lines = []
+    for rank in reversed(range(RANKS)):
+        pieces = position.squares[rank * FILES : (rank + 1) * FILES]
+        lines.append(f"{rank} " + "".join((DRAWN_RED if piece > 0 else DRAWN_BLACK)[abs(piece)] for piece in pieces))
+    return "\n".join([*lines, "  ａｂｃｄｅｆｇｈｉ"])

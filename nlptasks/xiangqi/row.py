@@ -150,6 +150,8 @@ REFERENCES = ("result",)
 NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.tsv")
 SAMPLE_DEV = "dev.tsv"
+#: What `nlpk demo xiangqi --try` asks for: once, and then again and again.
+TRIED: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("moves",))
 ALIASES = {"iccs": "moves"}
 #: What `nlpk data convert` can write, and what stands above the lines of a table.
 FORMATS = ("tsv", "jsonl", "pgn")

@@ -12,17 +12,16 @@ from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.inference.predictor import answers
+from nlptasks.task import Shown, Work
 from nlptasks.task import Task as AnyTask
-from nlptasks.task import Work
-from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.xiangqi import vocabulary
 from nlptasks.xiangqi.answers import Answerer
-from nlptasks.xiangqi.board import START
+from nlptasks.xiangqi.board import START, read_fen
 from nlptasks.xiangqi.games import Game, numbered
 from nlptasks.xiangqi.layouts import Layout
 from nlptasks.xiangqi.model import Loaded, choice_loss, load, writer_of
-from nlptasks.xiangqi.row import Options, Row, Settings, Sweep
+from nlptasks.xiangqi.notation import diagram
+from nlptasks.xiangqi.row import Row, Settings, Sweep
 from nlptasks.xiangqi.rules import start_of
 from nlptasks.xiangqi.scores import compared, scores_of
 
@@ -30,10 +29,11 @@ __all__ = [
     "Answerer",
     "Loaded",
     "Task",
-    "demo",
     "evaluations",
+    "examples",
     "load",
     "score_predictions",
+    "shown",
     "worker",
 ]
 
@@ -111,9 +111,14 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
     return compared(predictions, labelled)
 
 
-def demo(found: Checkpoint | None) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Show the likeliest first moves by a model."""
-    loaded = load(found, Options())
-    moves = answers([Row()], Answerer(loaded), loaded.budget)[0]["moves"]
-    lines: list[tuple[str, ...]] = [(one["iccs"], one["chinese"], f"{one['probability']:.3f}") for one in moves]
-    return "xiangqi: the first move", ("move", "in Chinese", "probability"), lines
+def examples(loaded: Loaded) -> list[Row]:
+    """Give a position to show what the task does."""
+    return [Row("h2e2 h9g7")]
+
+
+def shown(rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> Iterator[Shown]:
+    """Show positions and the likeliest moves."""
+    for one in predictions:
+        lines = [(move["chinese"], move["iccs"], f"{move['probability']:.3f}") for move in one["moves"]]
+        board = diagram(read_fen(one["fen"]))
+        yield Shown(f"{one['side']} to move", columns=("in Chinese", "move", "probability"), lines=lines, block=board)

@@ -15,10 +15,11 @@ from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.inference.predictor import answers
 from nlptasks.qa import task as module
 from nlptasks.qa.answers import Answerer
 from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
-from nlptasks.qa.task import Task, demo, evaluations, score_predictions
+from nlptasks.qa.task import Task, evaluations, score_predictions
 from nlptasks.training import checkpoint
 from nlptasks.training.trainer import Run, fit
 
@@ -140,11 +141,15 @@ def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Ans
     assert set(scores) == {"exact_match", "f1", "sogou_accuracy", "sogou_f1", "sogou_final", "no_answer_f1"}
 
 
-def test_the_demo_answers(qa_models: dict[str, Path]) -> None:
-    title, columns, lines = demo(checkpoint.open_folder(qa_models["seq2seq"]))
-    assert title.startswith("qa: ")
-    assert len(lines) == 2
-    assert all(len(line) == len(columns) for line in lines)
+def test_answers_are_shown_in_their_passages(qa_models: dict[str, Path]) -> None:
+    loaded = module.load(checkpoint.open_folder(qa_models["seq2seq"]), Options(), machine=Machine(device="cpu"))
+    rows = module.examples(loaded)
+    told = list(module.shown(rows, answers(rows, module.worker(loaded), loaded.budget)))
+    assert [one.title for one in told] == [row.question for row in rows]
+    found = {"answer": "北京", "score": 0.5, "passage": 1, "start": 2, "end": 4}
+    shown = next(iter(module.shown([Row("在哪", passages=["你好", "我在北京"])], [found])))
+    assert list(shown.texts) == [("你好", []), ("我在北京", [(2, 4)])]
+    assert shown.lines == [("北京", "0.500")]
 
 
 def test_a_backbone_as_it_is_can_be_asked() -> None:

@@ -15,6 +15,7 @@ from nlptasks.backbone.batch import Batch, Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, ModelError, UsageError
+from nlptasks.inference.predictor import answers
 from nlptasks.similarity import task as similarity
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import SentenceEncoder
@@ -260,12 +261,14 @@ def test_a_supervised_loss_without_targets_is_a_mistake_of_the_caller(tiny: Back
         cosent.loss(cosent.model(tiny), simcse.batch([{"text": "今天"}]))
 
 
-def test_the_demo_ranks_the_right_sentence_first() -> None:
-    title, columns, lines = similarity.demo(None)
-    assert title.startswith("similarity: ")
-    assert columns == ("sentence", "cosine")
-    assert lines[0][0] == "想把注册时的手机换成新号码"
-    assert [float(line[1]) for line in lines] == sorted((float(line[1]) for line in lines), reverse=True)
+def test_what_is_nearest_to_a_sentence_is_shown_first() -> None:
+    loaded = similarity.load(None, Options())
+    rows = similarity.examples(loaded)
+    told = list(similarity.shown(rows, answers(rows, similarity.worker(loaded), loaded.budget)))
+    assert [one.title for one in told] == ["怎么更换绑定的手机号"]
+    assert told[0].lines[0][0] == "想把注册时的手机换成新号码"
+    values = [float(line[1]) for line in told[0].lines]
+    assert values == sorted(values, reverse=True)
 
 
 def test_what_a_model_was_trained_with_survives(tiny: Backbone, tmp_path: Path) -> None:
