@@ -36,7 +36,8 @@ class CasRel(nn.Module):
         self.subjects, self.objects = Linear(width, 2), Linear(width, 2 * labels)
         for layer in (self.subjects, self.objects):
             nn.init.normal_(layer.weight, std=bert.config.initializer_range)
-            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.subjects.bias, chains.bias_of(chains.RARE_SUBJECT, SUBJECT_POWER))
+        nn.init.constant_(self.objects.bias, chains.bias_of(chains.RARE_OBJECT, OBJECT_POWER))
 
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss, a scalar, from (M, COLUMNS) int: of subjects, and summed over predicates of objects."""

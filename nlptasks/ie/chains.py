@@ -6,6 +6,7 @@ token that does not stand before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from nlptasks.ie.grid import Rows
 
+#: About how many tokens of a text begin (or end) a subject, and of tokens and predicates an object.
+RARE_SUBJECT, RARE_OBJECT = 0.05, 0.001
 #: Subjects of a window that are looked at, the surest; bounds what a model that has learnt nothing would find.
 MOST = 64
 #: Tokens of subjects' rows that are looked at together for objects.
@@ -62,6 +65,16 @@ def drawn(right: Tensor) -> Tensor:
     is_first = torch.ones(len(ordered), dtype=torch.bool, device=right.device)
     is_first[1:] = ordered[1:, 0] != ordered[:-1, 0]
     return ordered[is_first]
+
+
+def bias_of(chance: float, power: int = 1) -> float:
+    """Give the bias at which a sigmoid to a power is a chance: heads start from how rare it is that they say yes.
+
+    Thousands of tokens and predicates are no for one that is yes; a head that starts at 0 first learns this and nothing
+    else. Source: Lin et al. 2017, arXiv 1708.02002, section 4.1.
+    """
+    root: float = chance ** (1 / power)
+    return math.log(root / (1 - root))
 
 
 def subject_labels(places: Tensor, rows: Rows, tokens: int) -> Tensor:

@@ -157,6 +157,9 @@ def test_scores_are_exact_normalised_and_by_predicate(
     assert [settings for settings, _ in found[:2]] == [{"match": "exact"}, {"match": "normalised"}]
     assert found[0][1] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert {settings["label"] for settings, _ in found[2:]} == {"在", "是", "自", "到", "要", "和"}
+    slots = labelled([{"text": "上海的人要来北京", "triples": [["人", "到", "北京"], ["北京", "到@的", "上海"]]}])
+    matches = [settings["match"] for settings, _ in evaluations(loaded(ie_models, "gplinker"), slots, Sweep(False))]
+    assert matches == ["exact", "normalised", "whole"]
     errors = tmp_path / "errors.jsonl"
     wrong = labelled([{"text": "上海的人要来北京", "triples": [["人", "自", "北京"]]}])
     alone = list(evaluations(loaded(ie_models, "gplinker"), wrong, Sweep(per_predicate=False, errors=str(errors))))
@@ -180,6 +183,9 @@ def test_predictions_of_any_system_are_scored(ie_records: Records) -> None:
     found = score_predictions([prediction], row)
     assert (found["precision"], found["recall"]) == (1.0, 0.5)
     assert found["f1_normalised"] == found["f1"]
+    slot = labelled([{"text": "北京公园在北京", "triples": [["北京公园", "在", "北京"], ["北京", "在@到", "公园"]]}])
+    whole = score_predictions([prediction], slot)
+    assert (whole["precision"], whole["precision_whole"]) == (1.0, 0.0)
     with pytest.raises(InputError, match="expected one for each"):
         score_predictions([], row)
     with pytest.raises(InputError, match="a prediction without triples"):
