@@ -228,13 +228,13 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
     return {
         "triples": len(triples),
         "entities": len(formats.entities_of(document) or ()),
-        "without_triples": document.triples == [],
+        "without_triples": int(document.triples == []),
         "triples_not_in_text": len(lesson.dropped),
         "repeated_triples": len(triples) - len(keys),
         "triples_in_several_places": len(lesson.predicates) - (len(triples) - len(lesson.dropped)),
         "slots": sum(formats.SLOT in one.predicate for one in triples),
         "tags_mended": document.mended,
-        "long_texts": len(document.text) > Settings.limit,
+        "long_texts": int(len(document.text) > Settings.limit),
     }
 
 

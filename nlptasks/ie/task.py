@@ -110,6 +110,9 @@ class Task:
         logger.info("of %(texts)d texts seen, %(windowed)d were longer than a window", counts)
         if counts["lost"]:
             logger.info("windows of very long texts that were not taught: %(lost)d", counts)
+        if counts["apart"]:
+            remedy = "a larger --limit holds more"
+            logger.info("triples seen whose ends stand together in no window: %d; %s", counts["apart"], remedy)
         return False
 
     def score(self, model: nn.Module, rows: Sequence[Row], budget: Budget) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """GPLinker and CasRel of nlpk and of bert4torch's layers: rates in turn, or F1 after the same training.
 
-    python tests/benchmarks/ie_peer.py TRAIN --method casrel --rows 512 --dtype bf16
-    python tests/benchmarks/ie_peer.py TRAIN --method casrel --test TEST --steps 500 --seeds 3 --dtype bf16
+    python tests/benchmarks/ie_peer.py data/ie/train.jsonl --method casrel --steps 100
+    python tests/benchmarks/ie_peer.py TRAIN --test TEST --method casrel --steps 1500
 
 Both have the same backbone, rows, batches, optimizer, rate and number format. The peer is what the articles describe:
 padded batches in the order of the file, scores of all pairs of tokens, one subject of a text taught at a time, and
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bert4torch.layers import EfficientGlobalPointer, GlobalPointer, LayerNorm
+from bert4torch.layers import EfficientGlobalPointer, LayerNorm
 from bert4torch.losses import SparseMultilabelCategoricalCrossentropy
 from bert4torch.models import build_transformer_model
 from torch import Tensor, nn
@@ -31,7 +31,8 @@ from nlptasks.backbone.batch import Batch, Budget
 from nlptasks.ie import scores
 from nlptasks.ie.answers import Finder
 from nlptasks.ie.examples import GOLD, Example, of_kind
-from nlptasks.ie.model import TOKENS, Loaded
+from nlptasks.ie.model import TOKENS
+from nlptasks.ie.model import load as ready
 from nlptasks.ie.row import METHODS, Options, Row, Settings
 from nlptasks.ie.task import Task, answered
 from nlptasks.inference.predictor import stream
@@ -72,12 +73,12 @@ class Peer(nn.Module):
 class PeerLinker(Peer):
     """GPLinker."""
 
-    def __init__(self, folder: Path, labels: int, efficient: bool) -> None:
+    def __init__(self, folder: Path, labels: int) -> None:
         """Put the heads on."""
         super().__init__(folder)
-        kind = EfficientGlobalPointer if efficient else GlobalPointer
-        self.entities = kind(self.width, 2, SIZE)
-        self.heads, self.tails = (kind(self.width, labels, SIZE, RoPE=False, tril_mask=False) for _ in range(2))
+        width, links = self.width, {"RoPE": False, "tril_mask": False}
+        self.entities = EfficientGlobalPointer(width, 2, SIZE)
+        self.heads, self.tails = (EfficientGlobalPointer(width, labels, SIZE, **links) for _ in range(2))
         self.loss = SparseMultilabelCategoricalCrossentropy(mask_zero=True)
 
     def tables(self, ids: Tensor, kept: Tensor) -> list[Tensor]:
@@ -89,19 +90,17 @@ class PeerLinker(Peer):
         """Compute the loss."""
         ids, kept = padded(groups)
         row, label, s_first, s_last, o_first, o_last = of_kind(targets, GOLD).unbind(1)
-        zeros = torch.zeros_like(row)
-        ends = torch.cat(
-            [torch.stack([row, zeros, s_first, s_last], 1), torch.stack([row, zeros + 1, o_first, o_last], 1)]
-        )
+        no, yes = torch.zeros_like(row), torch.ones_like(row)
+        ends = [torch.stack(parts, 1) for parts in ((row, no, s_first, s_last), (row, yes, o_first, o_last))]
         links = [torch.stack([row, label, a, b], 1) for a, b in ((s_first, o_first), (s_last, o_last))]
         total = torch.zeros(())
-        for table, lines in zip(self.tables(ids, kept), (ends, *links), strict=True):
-            listed = self.listed(lines.unique(dim=0).tolist(), table.shape)  # type: ignore[no-untyped-call]
+        for table, lines in zip(self.tables(ids, kept), (torch.cat(ends), *links), strict=True):
+            listed = self.listed(set(map(tuple, lines.tolist())), table.shape)
             total = total + self.loss(table.flatten(2), listed).sum(1).mean()
         return total
 
     @staticmethod
-    def listed(lines: list[list[int]], shape: Sequence[int]) -> Tensor:
+    def listed(lines: set[tuple[int, ...]], shape: Sequence[int]) -> Tensor:
         """List the right pairs of each row and label, padded with 0."""
         found: dict[tuple[int, int], list[int]] = {}
         for row, label, first, second in lines:
@@ -131,7 +130,7 @@ class PeerLinker(Peer):
 class PeerCasRel(Peer):
     """CasRel."""
 
-    def __init__(self, folder: Path, labels: int, efficient: bool) -> None:
+    def __init__(self, folder: Path, labels: int) -> None:
         """Put the heads on; what goes into the last norm is kept aside."""
         super().__init__(folder)
         self.labels = labels
@@ -159,7 +158,7 @@ class PeerCasRel(Peer):
         for row, _, first, last, *_ in gold.tolist():
             wanted[row, first, 0] = wanted[row, last, 1] = 1
         chosen = []
-        for row in gold[:, 0].unique().tolist():  # type: ignore[no-untyped-call]
+        for row in sorted(set(gold[:, 0].tolist())):
             firsts, lasts = (gold[gold[:, 0] == row, side] for side in (2, 3))
             first = int(firsts[torch.randint(len(firsts), ())])
             later = lasts[lasts >= first]
@@ -221,16 +220,14 @@ class Bench:
         self.method: str = chosen.method
         self.dtype = hardware.DTYPES[chosen.dtype]
         table = load(Source(chosen.train), to_learn(form("ie"), self.method)).rows
-        self.rows = list(table.select(range(min(chosen.rows or len(table), len(table)))))
+        self.rows = list(table)[: chosen.rows]
         scored = load(Source(chosen.test or chosen.train), to_score(form("ie"))).rows
-        scored = scored.select(range(min(chosen.rows or len(scored), len(scored))))
-        self.asked: list[Row] = [rows.parse(Row, dict(one)) for one in scored]
+        self.asked: list[Row] = [rows.parse(Row, dict(one)) for one in scored][: chosen.rows]
         self.peer_kind = {"gplinker": PeerLinker, "casrel": PeerCasRel}[self.method]
 
     def task(self, seed: int) -> Task:
         """Make the task; its encoder serves both."""
-        flags = {"seed": seed, "batch_size": BATCH, "steps": self.chosen.steps, "efficient": not self.chosen.standard}
-        flags |= {"epochs": 1.0} if self.chosen.steps is None else {}
+        flags = {"seed": seed, "batch_size": BATCH, "steps": self.chosen.steps, "epochs": 1.0}
         settings = resolve(Settings, METHODS[self.method].defaults, flags=flags)
         made = Task(self.method, settings, weights.load(self.folder).text)
         made.fit_labels(self.rows)
@@ -251,9 +248,7 @@ class Bench:
             about = {"nlpk": "0", "task": "ie", "method": self.method, "settings": as_plain(task.settings)}
             about["labels"] = task.labels.as_json()
             checkpoint.save(Path(named), model.bert, task.text, task.rest(model), about)  # type: ignore[arg-type]
-            module = __import__("nlptasks.ie.task", fromlist=["load"])
-            found = checkpoint.open_folder(Path(named))
-            loaded: Loaded = module.load(found, Options(), device="cpu", dtype=self.chosen.dtype)
+            loaded = ready(checkpoint.open_folder(Path(named)), Options(), device="cpu", dtype=self.chosen.dtype)
         bare = [Row(row.text) for row in self.asked]
         started = time.perf_counter()
         for _ in stream(bare, lambda row: row, Finder(loaded), Budget(TOKENS["cpu"])):
@@ -293,7 +288,7 @@ class Bench:
         learnt = self.trained(task, model)
         said, answered_in = self.ours(task, model)
         torch.manual_seed(seed)
-        peer = self.peer_kind(self.folder, len(task.labels.predicates), not self.chosen.standard)
+        peer = self.peer_kind(self.folder, len(task.labels.predicates))
         peer_learnt = self.trained(task, peer)
         peer_said, peer_answered = self.theirs(task, peer)
         first = (scores.scored(said, right)["f1"], learnt, answered_in)
@@ -306,7 +301,6 @@ def main() -> None:
     parser.add_argument("train", help="any file that nlpk train ie takes")
     parser.add_argument("--test", help="texts to score; by default those of training")
     parser.add_argument("--method", default="gplinker", choices=["gplinker", "casrel"])
-    parser.add_argument("--standard", action="store_true", help="not the efficient head")
     parser.add_argument("--model", type=Path, default=weights.DEFAULT)
     parser.add_argument("--rows", type=int, help="of the files, the first; all by default")
     parser.add_argument("--steps", type=int, help="updates; an epoch by default")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nlptasks import rows
+from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.ie import model
 from nlptasks.ie.examples import TAUGHT, Reach
@@ -252,6 +253,22 @@ def test_a_very_long_text_is_taught_in_part(tiny: Any) -> None:  # noqa: ANN401
     assert work.targets is not None
     assert len(work.targets) == 1
     assert task.encoder.counts["lost"] > 0
+    assert task.encoder.counts["apart"] == 0
     row, first, last = work.targets[0, [1, 5, 6]].tolist()
     ids = torch.cat([group.ids for group in work.groups])[row]
     assert tiny.text.decode(ids[first : last + 1].tolist()) == "北京"
+
+
+def test_triples_whose_ends_stand_in_no_one_window_are_counted(
+    tiny: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = Task("gplinker", Settings(limit=8, overlap=4), tiny.text)
+    text = "北京" + FILL * 5 + "上海，北京" + FILL * 5 + "公园"
+    lessons = training_rows("gplinker", {"text": text, "triples": [["北京", "到", "上海"], ["上海", "有", "公园"]]})
+    task.fit_labels(lessons)
+    task.batch(lessons)
+    assert task.encoder.counts["apart"] == 1
+    caplog.set_level("INFO")
+    task.finish(tiny.bert, lessons, Budget(64))
+    assert "stand together in no window: 1; a larger --limit holds more" in caplog.text
