@@ -280,7 +280,8 @@ class Dgcnn(nn.Module):
         def objects(places: Tensor) -> tuple[Tensor, Rows]:
             return self.object_chances(states, rows, places, targets)
 
-        return chains.triples(chances, rows, objects, (FIRST, LAST))
+        hints = targets[:0, 1:] if self.distant else of_kind(targets, HINT)  # which it reads where it has learnt to
+        return chains.triples(chances, rows, objects, hints, (FIRST, LAST))
 
 
 def start_of(words: Words) -> Tensor:

@@ -25,6 +25,8 @@ AROUND = 2
 #: Columns of what is to be learnt: kind, row, label, first and last token of the subject (or entity), of the object.
 COLUMNS = 7
 GOLD, HINT, WORD = 0, 1, 2
+#: The least chance of a known triple that is told; it needs less than others, for somebody else said it, too.
+KNOWN_LEAST = 0.1
 #: Windows of one text that are taught in a pass: those that say something go first.
 TAUGHT = 8
 #: Texts, those in windows or cut; windows not taught, and triples of which no place is whole in any window.

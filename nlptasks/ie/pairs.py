@@ -56,16 +56,19 @@ class Pairs(nn.Module):
         Returns:
             (B, last - first, T, T) float32, -inf for pairs that cannot be.
         """
+        places = torch.arange(hidden.shape[1], device=hidden.device)
         if self.bias is not None:
             projected = self.project(hidden)
-            queries, keys = (self.turned(part.unsqueeze(2)) for part in (projected[..., ::2], projected[..., 1::2]))
+            parts = (projected[..., ::2], projected[..., 1::2])
+            queries, keys = (self.turned(part.unsqueeze(2), places) for part in parts)
             base = torch.einsum("bihd,bjhd->bhij", queries, keys).float() / SIZE**0.5
             ends = (self.bias(projected)[..., 2 * first : 2 * last] / 2).float()
             ends = ends.reshape(*ends.shape[:2], -1, 2).permute(3, 0, 2, 1)  # (2, B, labels, T)
             scores = base + ends[0].unsqueeze(-2) + ends[1].unsqueeze(-1)
         else:
             queries, keys = self.queries_and_keys(hidden, first, last)
-            scores = torch.einsum("bihd,bjhd->bhij", self.turned(queries), self.turned(keys)).float() / SIZE**0.5
+            queries, keys = self.turned(queries, places), self.turned(keys, places)
+            scores = torch.einsum("bihd,bjhd->bhij", queries, keys).float() / SIZE**0.5
         allowed = kept.unsqueeze(1) & kept.unsqueeze(2)
         if self.spans:
             allowed = allowed.triu()
@@ -80,7 +83,7 @@ class Pairs(nn.Module):
         return queries, keys
 
     def at(self, hidden: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
-        """Score chosen pairs for all labels, which no table of all pairs is needed for; not for spans.
+        """Score chosen pairs of a row for all labels, which no table of all pairs is needed for.
 
         Args:
             hidden: (N, H), rows laid end to end.
@@ -93,21 +96,26 @@ class Pairs(nn.Module):
         if self.bias is None:
             queries, _ = self.queries_and_keys(hidden[firsts], 0, self.labels)
             _, keys = self.queries_and_keys(hidden[lasts], 0, self.labels)
-            products: Tensor = (queries.float() * keys.float()).sum(-1) / SIZE**0.5
+            products: Tensor = (queries.float() * self.turned(keys, lasts - firsts).float()).sum(-1) / SIZE**0.5
             return products
         projected = self.project(hidden)
         ends = (self.bias(projected) / 2).float()
-        base = (projected[firsts, ::2].float() * projected[lasts, 1::2].float()).sum(-1) / SIZE**0.5
+        keys = self.turned(projected[lasts, 1::2].unsqueeze(1), lasts - firsts).squeeze(1)
+        base = (projected[firsts, ::2].float() * keys.float()).sum(-1) / SIZE**0.5
         scores: Tensor = base.unsqueeze(1) + ends[lasts, ::2] + ends[firsts, 1::2]
         return scores
 
-    def turned(self, vectors: Tensor) -> Tensor:
-        """Turn queries or keys of spans, (B, T, h, SIZE), by their positions (RoPE), so that distance counts."""
+    def turned(self, vectors: Tensor, places: Tensor) -> Tensor:
+        """Turn queries or keys of spans by their places (RoPE), so that distance counts.
+
+        Args:
+            vectors: (..., P, h, SIZE).
+            places: (P,) int.
+        """
         if not self.spans:
             return vectors
-        length = vectors.shape[1]
         rates = 10000 ** (-torch.arange(0, SIZE, 2, device=vectors.device, dtype=torch.float32) / SIZE)
-        angles = torch.arange(length, device=vectors.device, dtype=torch.float32).unsqueeze(1) * rates
+        angles = places.unsqueeze(1) * rates
         cosines, sines = angles.cos().to(vectors.dtype).unsqueeze(1), angles.sin().to(vectors.dtype).unsqueeze(1)
         even, odd = vectors[..., ::2], vectors[..., 1::2]
         return torch.stack([even * cosines - odd * sines, odd * cosines + even * sines], -1).flatten(-2)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
-from nlptasks.ie.examples import GOLD, of_kind
+from nlptasks.ie.examples import GOLD, HINT, KNOWN_LEAST, of_kind
 from nlptasks.ie.grid import Rows, distinct
 from nlptasks.ie.pairs import SCORES_AT_ONCE, Pairs, positive
 
@@ -78,7 +78,8 @@ class Linker(nn.Module):
     def find(self, groups: Sequence[Batch], targets: Tensor) -> tuple[Tensor, Tensor]:
         """Find triples.
 
-        Only pairs of a subject and an object that were found are scored for predicates, not all pairs of tokens.
+        Only pairs of a subject and an object that were found are scored for predicates, not all pairs of tokens; known
+        triples are told where they are likely enough.
 
         Returns:
             (M, 6) int, row, label, first and last token of the subject and of the object, and (M,) scores from 0 to 1.
@@ -101,7 +102,24 @@ class Linker(nn.Module):
                 torch.cat([subject[which, :1], label.unsqueeze(1), subject[which, 2:], object[which, 2:]], 1)
             )
             told.append(torch.minimum(links[which, label].sigmoid(), sure[which]))
-        return torch.cat(triples), torch.cat(told)
+        hints = of_kind(targets, HINT)
+        likely = self.chances(states, rows, hints)
+        is_told = likely >= KNOWN_LEAST
+        return torch.cat([*triples, hints[is_told]]), torch.cat([*told, likely[is_told]])
+
+    def chances(self, states: Tensor, rows: Rows, triples: Tensor) -> Tensor:
+        """Compute how likely triples are that somebody else names, (M, 6) int to (M,) from 0 to 1."""
+        _, label, *ends = triples.unbind(1)
+        start = rows.starts[triples[:, 0]]
+        s_first, s_last, o_first, o_last = (start + end for end in ends)
+        number = torch.arange(len(triples), device=triples.device)
+        subject, object = (
+            self.entities.at(states, s_first, s_last)[:, 0],
+            self.entities.at(states, o_first, o_last)[:, 1],
+        )
+        links = [self.heads.at(states, s_first, o_first), self.tails.at(states, s_last, o_last)]
+        least: Tensor = torch.stack([subject, object, *(link[number, label] for link in links)]).amin(0)
+        return least.sigmoid()
 
 
 def spans(pairs: Pairs, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -137,14 +137,32 @@ def test_every_place_is_told_where_that_is_asked_for(ie_models: dict[str, Path])
     assert len(every["triples"]) > len(once["triples"])
 
 
-def test_knowledge_is_for_models_that_were_trained_with_hints(ie_models: dict[str, Path], tmp_path: Path) -> None:
+def test_known_triples_are_read_by_a_model_that_has_learnt_to(ie_models: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "known.tsv"
     path.write_text("人\t自\t上海\n", encoding="utf-8")
     finder = Finder(loaded(ie_models, "dgcnn", knowledge=str(path)))
     (example,) = finder.read([Row("上海的人要来北京")])
     assert len(example.found[0]) == 1  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="this model has no use for it"):
-        loaded(ie_models, "gplinker", knowledge=str(path))
+    with pytest.raises(UsageError, match="globalpointer finds no triples; leave it out"):
+        loaded(ie_models, "globalpointer", knowledge=str(path))
+
+
+@pytest.mark.parametrize("method", ["gplinker", "casrel"])
+def test_a_known_triple_is_told_where_it_is_likely_enough(
+    ie_models: dict[str, Path], ie_records: Records, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, record = tmp_path / "known.tsv", ie_records[1]
+    known = {*right(record), ("北京", "自", "上海")}
+    path.write_text("".join("\t".join(one) + "\n" for one in known), encoding="utf-8")
+    texts = [FILL, str(record["text"])]
+    model = loaded(ie_models, method, knowledge=str(path))
+    assert near(ask(model, *texts), ask(loaded(ie_models, method), *texts))
+    monkeypatch.setattr("nlptasks.ie.pointers.KNOWN_LEAST", 0.0)
+    monkeypatch.setattr("nlptasks.ie.chains.KNOWN_LEAST", 0.0)
+    found = ask(model, *texts)
+    assert said(found[1]) == known
+    (unlikely,) = (one["score"] for one in found[1]["triples"] if one["subject"]["text"] == "北京")
+    assert unlikely < 0.1
 
 
 def labelled(records: Records) -> list[Row]:
