@@ -32,7 +32,13 @@ def test_whole_a_triple_is_right_only_with_its_slots() -> None:
         ("甲", "饰演", ("乙", frozenset({("inWork", "丙")}))),
         (*A[:2], (A[2], frozenset())),
     }
-    for said, right in ({main, slot}, 1), ({main, other}, 0), ({main}, 0), ({main, slot, other}, 0):
+    cases: list[tuple[scores.Said, int]] = [
+        ({main, slot}, 1),
+        ({main, other}, 0),
+        ({main}, 0),
+        ({main, slot, other}, 0),
+    ]
+    for said, right in cases:
         assert scores.scored([scores.whole(said)], [scores.whole({main, slot})])["f1"] == right
     assert scores.has_slots([set(), {A, slot}])
     assert not scores.has_slots([{A}, {("甲", "a@b", 0, 1)}])
