@@ -103,28 +103,33 @@ class Pairs(nn.Module):
         queries, keys = projected.reshape(*projected.shape[:-1], -1, 2, SIZE).unbind(-2)
         return queries, keys
 
-    def at(self, hidden: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
-        """Score chosen pairs of a row for all labels, which no table of all pairs is needed for.
+    def at(self, hidden: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """Make what scores chosen pairs of a row for all labels, which no table of all pairs is needed for.
 
         Args:
             hidden: (N, H), rows laid end to end.
-            firsts: (M,) int, places of the first tokens.
-            lasts: (M,) int, places of the second tokens.
 
         Returns:
-            (M, labels) float32.
+            A function of the places of first and of second tokens, (M,) int each, to (M, labels) float32.
         """
         if self.bias is None:
-            queries, _ = self.queries_and_keys(hidden[firsts], 0, self.labels)
-            _, keys = self.queries_and_keys(hidden[lasts], 0, self.labels)
-            products: Tensor = (queries.float() * self.turned(keys, lasts - firsts).float()).sum(-1) / SIZE**0.5
-            return products
+            return lambda firsts, lasts: self.products(hidden[firsts], hidden[lasts], lasts - firsts)
         projected = self.project(hidden)
         ends = (self.bias(projected) / 2).float()
-        keys = self.turned(projected[lasts, 1::2].unsqueeze(1), lasts - firsts).squeeze(1)
-        base = (projected[firsts, ::2].float() * keys.float()).sum(-1) / SIZE**0.5
-        scores: Tensor = base.unsqueeze(1) + ends[lasts, ::2] + ends[firsts, 1::2]
+
+        def scores(firsts: Tensor, lasts: Tensor) -> Tensor:
+            keys = self.turned(projected[lasts, 1::2].unsqueeze(1), lasts - firsts).squeeze(1)
+            base = (projected[firsts, ::2].float() * keys.float()).sum(-1) / SIZE**0.5
+            return ends[lasts, ::2].add_(ends[firsts, 1::2]).add_(base.unsqueeze(1))
+
         return scores
+
+    def products(self, first: Tensor, second: Tensor, distances: Tensor) -> Tensor:
+        """Score pairs by a standard head, (M, H) both, to (M, labels) float32."""
+        queries, _ = self.queries_and_keys(first, 0, self.labels)
+        _, keys = self.queries_and_keys(second, 0, self.labels)
+        products: Tensor = (queries.float() * self.turned(keys, distances).float()).sum(-1) / SIZE**0.5
+        return products
 
     def turned(self, vectors: Tensor, places: Tensor) -> Tensor:
         """Turn queries or keys of spans by their places (RoPE), so that distance counts.

@@ -28,7 +28,7 @@ def test_chosen_pairs_have_the_scores_of_the_table(efficient: bool, spans: bool)
         table = made.table(states[rectangle.index], rectangle.kept, 0, 3)
         row, _, first, last = table.isfinite().nonzero().unbind(1)
         index = rectangle.index
-        chosen = made.at(states, index[row, first], index[row, last])
+        chosen = made.at(states)(index[row, first], index[row, last])
         assert torch.allclose(chosen, table[row, :, first, last], atol=1e-5)
 
 
