@@ -120,7 +120,8 @@ class Pairs(nn.Module):
         def scores(firsts: Tensor, lasts: Tensor) -> Tensor:
             keys = self.turned(projected[lasts, 1::2].unsqueeze(1), lasts - firsts).squeeze(1)
             base = (projected[firsts, ::2].float() * keys.float()).sum(-1) / SIZE**0.5
-            return ends[lasts, ::2].add_(ends[firsts, 1::2]).add_(base.unsqueeze(1))
+            found: Tensor = ends[lasts, ::2].add_(ends[firsts, 1::2]).add_(base.unsqueeze(1))
+            return found
 
         return scores
 

@@ -116,7 +116,8 @@ class PeerLinker(Peer):
             entities, heads, tails = (table.numpy() for table in tables)
             for table in (entities, heads, tails):
                 table[:, [0, length - 1]] = table[:, :, [0, length - 1]] = -1e9
-            subjects, objects = set(), set()
+            subjects: set[tuple[int, int]] = set()
+            objects: set[tuple[int, int]] = set()
             for kind, first, last in zip(*(entities > 0).nonzero(), strict=True):
                 (subjects if kind == 0 else objects).add((int(first), int(last)))
             found: set[Found] = set()
@@ -147,8 +148,8 @@ class PeerCasRel(Peer):
         """Give (B, T, labels, 2) for a subject of each row, (B, 2) its first and last token."""
         at = torch.arange(len(states))
         subject = torch.cat([states[at, places[:, 0]], states[at, places[:, 1]]], 1)
-        logits: Tensor = self.objects(self.norm(states, subject))
-        return logits.float().sigmoid().unflatten(-1, (self.labels, 2)) ** 4
+        chances: Tensor = self.objects(self.norm(states, subject)).float().sigmoid() ** 4
+        return chances.view(*chances.shape[:2], self.labels, 2)
 
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss: of a random subject of each text that has any."""
@@ -223,7 +224,8 @@ class Bench:
         self.rows = list(table)[: chosen.rows]
         scored = load(Source(chosen.test or chosen.train), to_score(form("ie"))).rows
         self.asked: list[Row] = [rows.parse(Row, dict(one)) for one in scored][: chosen.rows]
-        self.peer_kind = {"gplinker": PeerLinker, "casrel": PeerCasRel}[self.method]
+        kinds: dict[str, type[PeerLinker | PeerCasRel]] = {"gplinker": PeerLinker, "casrel": PeerCasRel}
+        self.peer_kind = kinds[self.method]
 
     def task(self, seed: int) -> Task:
         """Make the task; its encoder serves both."""

@@ -21,6 +21,7 @@ from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.bert import Bert, Config
 from nlptasks.ie import model
 from nlptasks.ie.answers import Finder
+from nlptasks.ie.labels import Labels
 from nlptasks.ie.row import Options, Row, Settings
 from nlptasks.ie.task import Task
 from nlptasks.inference.predictor import stream
@@ -34,10 +35,11 @@ def large(folder: Path, like: Path) -> Path:
     about = checkpoint.open_folder(like).about
     text = weights.load().text
     task = Task("casrel", Settings(), text)
-    task.labels = model.Labels.of_json(about["labels"])
-    wide = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072}
-    bert = Bert(Config(vocab_size=len(text), num_hidden_layers=12, **wide))
-    made = model.fresh("casrel", bert, task.labels, as_plain(Settings()), task.extras)
+    task.labels = Labels.of_json(about["labels"])
+    config = Config(
+        vocab_size=len(text), hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072
+    )
+    made = model.fresh("casrel", Bert(config), task.labels, as_plain(Settings()), task.extras)
     told = {"nlpk": "0", "task": "ie", "method": "casrel", "settings": as_plain(Settings()), "labels": about["labels"]}
     checkpoint.save(folder, made.bert, text, task.rest(made), told)  # type: ignore[arg-type]
     return folder
