@@ -188,7 +188,7 @@ def ie_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     from nlptasks.training.settings import as_plain, resolve
     from nlptasks.training.trainer import Run, fit
 
-    flags = {"batch_size": 4, "steps": 120, "learning_rate": 1e-2, "schedule": "constant", "warmup": 10}
+    flags = {"batch_size": 4, "steps": 80, "learning_rate": 1e-2, "schedule": "linear", "warmup": 10}
     flags |= {"limit": 16, "overlap": 8, "filters": 24, "dtype": "float32", "weight_decay": 0.0, "words": "none"}
     folders = {}
     for method in form.METHODS:

@@ -49,6 +49,8 @@ SMALLER: dict[str, dict[str, Any]] = {
     "generation": {"limit": 16, "source_limit": 32},
     "xiangqi": {"layers": 1, "length": 64},
 }
+#: What finds nothing after two updates learns eight rows by heart before it is asked.
+TALKATIVE = {("ie", method): {"max_rows": EIGHT, "steps": 24} for method in ("casrel", "dgcnn")}
 LEARNING = [pair for pair in METHODS if settings_of(nlptasks.form(pair[0]), pair[1]).steps != 0]
 
 
@@ -185,11 +187,12 @@ def test_eight_rows_are_learnt_by_heart(task: str, method: str) -> None:
 
 @pytest.fixture(scope="module", params=METHODS, ids="-".join)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Training:
-    """Train a method for two updates at most, on its samples."""
+    """Train a method for two updates at most, on its samples, or for as many as it takes to say something."""
     task, method = request.param
     form, folder = nlptasks.form(task), tmp_path_factory.mktemp("model")
     steps = settings_of(form, method).steps
-    fewer = {"steps": 2 if steps is None else min(2, steps), **SMALLER.get(task, {})}
+    fewer = {"steps": 2 if steps is None else min(2, steps)}
+    fewer |= {**SMALLER.get(task, {}), **TALKATIVE.get(request.param, {})}
     settings = settings_of(form, method, dtype="float32", batch_size=EIGHT, **fewer)
     dev = folder / form.SAMPLE_DEV
     with sample(task, form.SAMPLE_DEV).open(encoding="utf-8") as lines:
@@ -238,17 +241,12 @@ def near(left: Any, right: Any) -> bool:  # noqa: ANN401
     return bool(left == pytest.approx(right, rel=CLOSE, abs=CLOSE)) if isinstance(left, float) else bool(left == right)
 
 
-def is_silent(answer: Any) -> bool:  # noqa: ANN401
-    """Tell whether nothing was found, as two updates may leave a model that finds things."""
-    return isinstance(answer, Mapping) and not any(answer.values())
-
-
 def test_answers_need_no_reference_and_depend_on_no_neighbour(trained: Training) -> None:
     assert trained.dev is not None
     found = list(answers(trained, asked(trained)))
     assert len(found) == len(trained.dev.rows)
     assert not [answer for answer in found if isinstance(answer, RecordError)]
-    assert any(not near(found[0], answer) for answer in found) or all(map(is_silent, found))
+    assert any(not near(found[0], answer) for answer in found)
     assert near(found, list(answers(trained, list(trained.dev.rows))))
     assert near(found, list(answers(trained, asked(trained), tokens=1)))
     assert near(found, list(answers(trained, asked(trained)[::-1]))[::-1])

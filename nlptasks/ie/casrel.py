@@ -15,7 +15,7 @@ from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert, Layer, Norm
 from nlptasks.backbone.linear import Linear
 from nlptasks.ie import chains
-from nlptasks.ie.examples import GOLD, of_kind
+from nlptasks.ie.examples import GOLD, HINT, of_kind
 from nlptasks.ie.grid import Rows
 
 #: Powers of the chances of subjects and of objects: most are near 0, where a power leaves little to learn.
@@ -36,7 +36,8 @@ class CasRel(nn.Module):
         self.subjects, self.objects = Linear(width, 2), Linear(width, 2 * labels)
         for layer in (self.subjects, self.objects):
             nn.init.normal_(layer.weight, std=bert.config.initializer_range)
-            nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.subjects.bias, chains.bias_of(chains.RARE_SUBJECT, SUBJECT_POWER))
+        nn.init.constant_(self.objects.bias, chains.bias_of(chains.RARE_OBJECT, OBJECT_POWER))
 
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss, a scalar, from (M, COLUMNS) int: of subjects, and summed over predicates of objects."""
@@ -76,7 +77,7 @@ class CasRel(nn.Module):
             logits, its_rows = self.object_logits(states, rows, places)
             return logits.float().sigmoid() ** OBJECT_POWER, its_rows
 
-        return chains.triples(chances, rows, objects, (FIRST, LAST))
+        return chains.triples(chances, rows, objects, of_kind(targets, HINT), (FIRST, LAST))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, power: int) -> Tensor:

@@ -6,14 +6,18 @@ token that does not stand before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from nlptasks.ie.examples import KNOWN_LEAST
 from nlptasks.ie.grid import Rows
 
+#: About how many tokens of a text begin (or end) a subject, and of tokens and predicates an object.
+RARE_SUBJECT, RARE_OBJECT = 0.05, 0.001
 #: Subjects of a window that are looked at, the surest; bounds what a model that has learnt nothing would find.
 MOST = 64
 #: Tokens of subjects' rows that are looked at together for objects.
@@ -62,6 +66,16 @@ def drawn(right: Tensor) -> Tensor:
     is_first = torch.ones(len(ordered), dtype=torch.bool, device=right.device)
     is_first[1:] = ordered[1:, 0] != ordered[:-1, 0]
     return ordered[is_first]
+
+
+def bias_of(chance: float, power: int = 1) -> float:
+    """Give the bias at which a sigmoid to a power is a chance: heads start from how rare it is that they say yes.
+
+    Thousands of tokens and predicates are no for one that is yes; a head that starts at 0 first learns this and nothing
+    else. Source: Lin et al. 2017, arXiv 1708.02002, section 4.1.
+    """
+    root: float = chance ** (1 / power)
+    return math.log(root / (1 - root))
 
 
 def subject_labels(places: Tensor, rows: Rows, tokens: int) -> Tensor:
@@ -116,13 +130,16 @@ def surest(found: Tensor, sure: Tensor, most: int) -> tuple[Tensor, Tensor]:
     return found[kept], sure[kept]
 
 
-def triples(chances: Tensor, rows: Rows, objects: Objects, least: tuple[float, float]) -> tuple[Tensor, Tensor]:
-    """Find triples, subjects first.
+def triples(
+    chances: Tensor, rows: Rows, objects: Objects, hints: Tensor, least: tuple[float, float]
+) -> tuple[Tensor, Tensor]:
+    """Find triples, subjects first; known ones are told where they are likely enough.
 
     Args:
         chances: (N, 2) of first and last tokens of subjects, rows laid end to end.
         rows: where they lie.
         objects: gives the chances of the objects of some subjects.
+        hints: (M, 6) int, known triples.
         least: chances of a first and a last token.
 
     Returns:
@@ -138,6 +155,35 @@ def triples(chances: Tensor, rows: Rows, objects: Objects, least: tuple[float, f
         subject = places[ends[:, 0]]
         made.append(torch.cat([subject[:, :1], ends[:, 1:2], subject[:, 1:], ends[:, 2:]], 1))
         told.append(torch.minimum(surely, sure[part][ends[:, 0]]))
+    likely, as_likely = known(chances, rows, objects, hints)
+    return torch.cat([*made, likely]), torch.cat([*told, as_likely])
+
+
+def known(chances: Tensor, rows: Rows, objects: Objects, hints: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose the known triples that are likely enough.
+
+    Args:
+        chances: (N, 2) of first and last tokens of subjects, rows laid end to end.
+        rows: where they lie.
+        objects: gives the chances of the objects of some subjects.
+        hints: (M, 6) int, known triples.
+
+    Returns:
+        (K, 6) int, and their scores (K,) from 0 to 1.
+    """
+    places, numbers = hints[:, [0, 2, 3]].unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+    start = rows.starts[places[:, 0]]
+    subjects = torch.minimum(chances[start + places[:, 1], 0], chances[start + places[:, 2], 1])
+    made, told = [hints[:0]], [subjects[:0]]
+    for part in parts(rows.lengths[places[:, 0]]):
+        of_objects, its_rows = objects(places[part])
+        own = hints[(numbers >= part.start) & (numbers < part.stop)]
+        number = numbers[(numbers >= part.start) & (numbers < part.stop)]
+        start, label = its_rows.starts[number - part.start], own[:, 1]
+        ends = of_objects[start + own[:, 4], label, 0], of_objects[start + own[:, 5], label, 1]
+        sure: Tensor = torch.stack([*ends, subjects[number]]).amin(0)
+        made.append(own[sure >= KNOWN_LEAST])
+        told.append(sure[sure >= KNOWN_LEAST])
     return torch.cat(made), torch.cat(told)
 
 

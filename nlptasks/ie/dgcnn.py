@@ -168,6 +168,8 @@ class Dgcnn(nn.Module):
         self.object_conv = Conv(3 * width + seen + distant * (2 + 2 * labels), width)
         self.any_object, self.objects = Linear(width, 1), Linear(width, 2 * labels)
         nn.init.constant_(self.any_object.bias, OPEN)
+        nn.init.constant_(self.subjects.bias, chains.bias_of(chains.RARE_SUBJECT))
+        nn.init.constant_(self.objects.bias, chains.bias_of(chains.RARE_OBJECT))
 
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the loss, a scalar, from (M, COLUMNS) int."""
@@ -278,7 +280,8 @@ class Dgcnn(nn.Module):
         def objects(places: Tensor) -> tuple[Tensor, Rows]:
             return self.object_chances(states, rows, places, targets)
 
-        return chains.triples(chances, rows, objects, (FIRST, LAST))
+        hints = targets[:0, 1:] if self.distant else of_kind(targets, HINT)  # which it reads where it has learnt to
+        return chains.triples(chances, rows, objects, hints, (FIRST, LAST))
 
 
 def start_of(words: Words) -> Tensor:

@@ -25,8 +25,16 @@ AROUND = 2
 #: Columns of what is to be learnt: kind, row, label, first and last token of the subject (or entity), of the object.
 COLUMNS = 7
 GOLD, HINT, WORD = 0, 1, 2
+#: The least chance of a known triple that is told; it needs less than others, for somebody else said it, too.
+KNOWN_LEAST = 0.1
 #: Windows of one text that are taught in a pass: those that say something go first.
 TAUGHT = 8
+#: Texts, those in windows or cut; windows not taught, and triples of which no place is whole in any window.
+COUNTED = ("texts", "windowed", "cut", "lost", "apart")
+
+
+#: Number of a label, and the characters of the subject (or entity) and of the object.
+Said = tuple[int, Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Encoder:
     labels: Labels
     known: Known | None = None
     words: Words | None = None
-    counts: dict[str, int] = field(default_factory=lambda: {"texts": 0, "windowed": 0, "cut": 0, "lost": 0})
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     @property
     def by_character(self) -> bool:
@@ -133,7 +141,7 @@ class Encoder:
         self.counts["windowed"] += 1
         return windows.cut(whole, self.reach.limit, self.reach.overlap)
 
-    def spans(self, part: Window, triples: Sequence[tuple[int, Sequence[int], Sequence[int]]]) -> list[list[int]]:
+    def spans(self, part: Window, triples: Sequence[Said]) -> list[list[int]]:
         """Give the triples that are whole in a window by their tokens, counted from the start before them."""
         if not part.ids:
             return []
@@ -146,6 +154,14 @@ class Encoder:
             if None not in tokens:
                 found.append([label, *(at for pair in tokens if pair for at in (pair[0] + 1, pair[1]))])
         return found
+
+    def apart(self, text: str, triples: Sequence[Said], cut: Sequence[Window]) -> int:
+        """Count the triples of a text in windows whose ends stand together in none of them."""
+        if len(cut) < 2:
+            return 0
+        named = [(one, (one[0], text[slice(*one[1])], text[slice(*one[2])])) for one in triples]
+        held = {name for one, name in named if any(self.spans(part, [one]) for part in cut)}
+        return len({name for _, name in named} - held)
 
     def of_words(self, text: str, cut: Sequence[Window]) -> list[list[int]]:
         """Give the words of the characters of each window."""
@@ -171,6 +187,7 @@ class Encoder:
             gold = [self.spans(part, triples) for part in cut]
             taught = sorted(sorted(range(len(cut)), key=lambda place: not gold[place])[:TAUGHT])
             self.counts["lost"] += len(cut) - len(taught)
+            self.counts["apart"] += self.apart(row["text"], triples, cut)
             for place in taught:
                 sequences.append(self.sequence(cut[place]))
                 known = self.spans(cut[place], hints)
@@ -178,7 +195,7 @@ class Encoder:
             words += self.of_words(row["text"], [cut[place] for place in taught])
         return self.work(sequences, found, words)
 
-    def said(self, row: Mapping[str, Any]) -> list[tuple[int, Any, Any]]:
+    def said(self, row: Mapping[str, Any]) -> list[Said]:
         """Give what a row says with numbers for its labels: triples, or entities as both ends of themselves."""
         if self.method in ENTITIES_ONLY:
             pairs = zip(row["types"], row["entities"], strict=True)

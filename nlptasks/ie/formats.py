@@ -16,6 +16,9 @@ ALIASES = {"sentence": "text", "data": "text", "spo_list": "triples", "tags": "t
 #: What a record's own keys here and in other formats are; all others are handed on as they came.
 KNOWN = {"text", "triples", "entities", "label", "labels", "relations", "tokens", "tags", "postag", *ALIASES}
 VALUE = "@value"
+#: Between a predicate and the slot of its object: DuIE 2.0 fills slots beside an object's main value, and each is read
+#: as a triple of its own, of the main value, predicate@slot, and what stands in the slot.
+SLOT = "@"
 #: The type of an entity that has none.
 NO_TYPE = "ENTITY"
 INSIDE, ENDING, ALONE = ("I", "M", "E", "L"), ("E", "L"), ("S", "U")
@@ -57,8 +60,6 @@ class Document:
     text: str
     triples: list[Triple] | None = None
     entities: list[Entity] | None = None
-    slots: int = 0
-    """Values of an object beside its main one, which are left out."""
     mended: int = 0
     """Tags that did not follow from the one before them."""
 
@@ -77,7 +78,7 @@ def read(fields: Mapping[str, Any]) -> Document:
         text = str(text)
     if not isinstance(text, str):
         raise RecordError(f"field 'text' is missing; found {', '.join(list(named)[:12]) or 'none'}")
-    triples, entities, slots = named.get("triples"), named.get("entities"), 0
+    triples, entities = named.get("triples"), named.get("entities")
     if entities is None:
         entities = named.get("label", named.get("labels"))
     relations = named.get("relations")
@@ -86,10 +87,8 @@ def read(fields: Mapping[str, Any]) -> Document:
         by_id = {str(one.get("id")): made for one, made in zip(entities or (), found or (), strict=True)}
         triples = [*(triples or ()), *(related(one, by_id) for one in listed(relations, "relations"))]
     if triples is not None:
-        items = [triple(text, one) for one in listed(triples, "triples")]
-        slots = sum(len(other_values(one)) for one in triples)
-        triples = items
-    return Document(text, triples, found, slots)
+        triples = [made for one in listed(triples, "triples") for made in (triple(text, one), *slots(text, one))]
+    return Document(text, triples, found)
 
 
 def unwritten(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -146,10 +145,18 @@ def end(text: str, value: Any, kind: Any, name: str) -> Entity:  # noqa: ANN401 
     return Entity(str(value).strip(), kind if isinstance(kind, str) else None)
 
 
-def other_values(item: object) -> list[str]:
-    """Name the slots of an object that DuIE 2.0 fills beside its main value."""
-    value = item.get("object_full", item.get("object")) if isinstance(item, Mapping) else None
-    return [name for name in value if name != VALUE] if isinstance(value, Mapping) and VALUE in value else []
+def slots(text: str, item: object) -> list[Triple]:
+    """Read the slots that DuIE 2.0 fills beside an object's main value, each as a triple of that value."""
+    full = item.get("object_full", item.get("object")) if isinstance(item, Mapping) else None
+    if not isinstance(item, Mapping) or not isinstance(full, Mapping) or VALUE not in full:
+        return []
+    main, kinds = triple(text, item), item.get("object_type")
+    kinds = kinds if isinstance(kinds, Mapping) else {}
+    filled = {name: value for name, value in full.items() if name != VALUE and value not in ("", None)}
+    return [
+        Triple(main.object, f"{main.predicate}{SLOT}{name}", end(text, value, kinds.get(name), name))
+        for name, value in filled.items()
+    ]
 
 
 def entity(text: str, item: object) -> Entity:

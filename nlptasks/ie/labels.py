@@ -12,7 +12,7 @@ from typing import Any
 
 from nlptasks import files
 from nlptasks.errors import InputError
-from nlptasks.ie.formats import VALUE
+from nlptasks.ie.formats import SLOT, VALUE
 
 SHOWN = 5
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def fitted(rows: Iterable[Mapping[str, Any]], schema: str | None) -> Labels:
 def read_schema(path: str) -> dict[str, tuple[str, str]]:
     """Read predicates from a schema: JSON lines with predicate, subject_type and object_type, as LIC2019 and DuIE.
 
-    A predicate that stands there several times has the types of the first.
+    A predicate that stands there several times has the types of the first; slots of DuIE 2.0 are predicates, too.
 
     Raises:
         InputError: it cannot be read, or holds something else.
@@ -96,7 +96,10 @@ def read_schema(path: str) -> dict[str, tuple[str, str]]:
         if record.problem or not isinstance(name, str) or not name:
             problem = record.problem or f"found {json.dumps(record.fields, ensure_ascii=False)[:60]}"
             raise InputError(f"{record.place}: {problem}; expected predicate, subject_type and object_type")
-        found.setdefault(name, (type_of(record.fields, "subject"), type_of(record.fields, "object")))
+        object = type_of(record.fields, "object")
+        found.setdefault(name, (type_of(record.fields, "subject"), object))
+        for slot, kind in slots_of(record.fields).items():
+            found.setdefault(f"{name}{SLOT}{slot}", (object, kind))
     if not found:
         raise InputError(f"{path}: the schema is empty; expected a line for each predicate")
     return found
@@ -106,3 +109,9 @@ def type_of(fields: Mapping[str, Any], end: str) -> str:
     """Read the type of an end, of DuIE 2.0 that of its main value."""
     kind = fields.get(f"{end}_type")
     return str(kind.get(VALUE, "")) if isinstance(kind, Mapping) else str(kind or "")
+
+
+def slots_of(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Give the slots of an object beside its main value, with their types."""
+    kinds = fields.get("object_type")
+    return {slot: str(kind) for slot, kind in kinds.items() if slot != VALUE} if isinstance(kinds, Mapping) else {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import product
+from bisect import bisect_left
+from collections.abc import Sequence
+from heapq import nsmallest
 
 from nlptasks.backbone.width import folded
 
@@ -29,9 +31,16 @@ class Searched:
         return occurrences(self.plain, folded(mention))
 
     def pairs(self, subject: str, object: str) -> list[tuple[Place, Place]]:
-        """Find all pairs of mentions, the closest first; two ends of a triple that are one word stand in one place."""
-        pairs = product(self.places(subject), self.places(object))
-        return sorted(pairs, key=lambda pair: abs(pair[0][0] - pair[1][0]))[:MOST]
+        """Find pairs of mentions, the closest first; two ends of a triple that are one word stand in one place."""
+        subjects, objects = self.places(subject), self.places(object)
+        near = ((place, other) for place in subjects for other in objects[around(place, objects)])
+        return nsmallest(MOST, near, key=lambda pair: abs(pair[0][0] - pair[1][0]))
+
+
+def around(place: Place, others: Sequence[Place]) -> slice:
+    """Choose the places among which those closest to another are, as many on either side as pairs are told."""
+    at = bisect_left(others, place)
+    return slice(max(0, at - MOST), at + MOST)
 
 
 def occurrences(text: str, mention: str) -> list[Place]:

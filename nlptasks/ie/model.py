@@ -23,7 +23,7 @@ from nlptasks.ie.examples import Encoder, Reach
 from nlptasks.ie.knowledge import Known
 from nlptasks.ie.labels import Labels
 from nlptasks.ie.pointers import Linker, Pointer
-from nlptasks.ie.row import Options, Settings
+from nlptasks.ie.row import ENTITIES_ONLY, Options, Settings
 from nlptasks.ie.words import Words
 from nlptasks.inference import loaded
 from nlptasks.training import models
@@ -139,7 +139,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
 
     Raises:
         ModelError: there is none, or it cannot be loaded.
-        UsageError: a plain encoder is to answer, or knowledge is given to a model that has no use for it.
+        UsageError: a plain encoder is to answer, or knowledge of triples is given to a model that finds none.
     """
     if backbone is not None:
         raise UsageError(f"--backbone {backbone}: has not learnt what to find; train it: nlpk train ie --backbone")
@@ -152,9 +152,8 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     extras = Extras.of(stored.rest)
     known = extras.known
     if options.knowledge is not None:
-        if not settings["distant"]:
-            needed = "a dgcnn model trained with --distant"
-            raise UsageError(f"--knowledge {options.knowledge}: this model has no use for it, {needed} has")
+        if found.method in ENTITIES_ONLY:
+            raise UsageError(f"--knowledge {options.knowledge}: {found.method} finds no triples; leave it out")
         known = knowledge.read(options.knowledge)
     model = assembled(found.method, stored, labels, settings, extras)
     reach = Reach.of(settings, asdict(options))

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
-from nlptasks.ie.examples import GOLD, of_kind
+from nlptasks.ie.examples import GOLD, HINT, KNOWN_LEAST, of_kind
 from nlptasks.ie.grid import Rows, distinct
 from nlptasks.ie.pairs import SCORES_AT_ONCE, Pairs, positive
 
 #: Spans of a window and label that are looked at.
 MOST = 64
 #: Scores of pairs of ends that are in memory at once.
-LINKS_AT_ONCE = 1 << 22
+LINKS_AT_ONCE = 1 << 20
 
 
 def last_states(bert: Bert, groups: Sequence[Batch]) -> Tensor:
@@ -78,7 +78,8 @@ class Linker(nn.Module):
     def find(self, groups: Sequence[Batch], targets: Tensor) -> tuple[Tensor, Tensor]:
         """Find triples.
 
-        Only pairs of a subject and an object that were found are scored for predicates, not all pairs of tokens.
+        Only pairs of a subject and an object that were found are scored for predicates, not all pairs of tokens; known
+        triples are told where they are likely enough.
 
         Returns:
             (M, 6) int, row, label, first and last token of the subject and of the object, and (M,) scores from 0 to 1.
@@ -89,19 +90,35 @@ class Linker(nn.Module):
         subjects, objects = found[is_subject], found[~is_subject]
         pairs = same_row(subjects[:, 0], objects[:, 0], len(rows.lengths))
         ends = torch.minimum(scores[is_subject][pairs[:, 0]], scores[~is_subject][pairs[:, 1]])
+        heads, tails = self.heads.at(states), self.tails.at(states)
         triples, told = [], []
         size = max(1, LINKS_AT_ONCE // max(1, self.heads.labels))
         for part, sure in zip(torch.split(pairs, size), torch.split(ends, size), strict=True):
             subject, object = subjects[part[:, 0]], objects[part[:, 1]]
             start = rows.starts[subject[:, 0]]
-            links = self.heads.at(states, start + subject[:, 2], start + object[:, 2])
-            links = torch.minimum(links, self.tails.at(states, start + subject[:, 3], start + object[:, 3]))
+            links = heads(start + subject[:, 2], start + object[:, 2])
+            links = torch.minimum(links, tails(start + subject[:, 3], start + object[:, 3]))
             which, label = (links > 0).nonzero().unbind(1)
             triples.append(
                 torch.cat([subject[which, :1], label.unsqueeze(1), subject[which, 2:], object[which, 2:]], 1)
             )
             told.append(torch.minimum(links[which, label].sigmoid(), sure[which]))
-        return torch.cat(triples), torch.cat(told)
+        hints = of_kind(targets, HINT)
+        likely = self.chances(states, rows, hints) if len(hints) else ends[:0]
+        is_told = likely >= KNOWN_LEAST
+        return torch.cat([*triples, hints[is_told]]), torch.cat([*told, likely[is_told]])
+
+    def chances(self, states: Tensor, rows: Rows, triples: Tensor) -> Tensor:
+        """Compute how likely triples are that somebody else names, (M, 6) int to (M,) from 0 to 1."""
+        _, label, *ends = triples.unbind(1)
+        start = rows.starts[triples[:, 0]]
+        s_first, s_last, o_first, o_last = (start + end for end in ends)
+        number = torch.arange(len(triples), device=triples.device)
+        entities, heads, tails = (pairs.at(states) for pairs in (self.entities, self.heads, self.tails))
+        scores = [entities(s_first, s_last)[:, 0], entities(o_first, o_last)[:, 1]]
+        scores += [heads(s_first, o_first)[number, label], tails(s_last, o_last)[number, label]]
+        least: Tensor = torch.stack(scores).amin(0)
+        return least.sigmoid()
 
 
 def spans(pairs: Pairs, states: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -100,12 +100,12 @@ METHODS = {
     "casrel": Method(
         "finds subjects, then for each its predicates and objects (kexue.fm/archives/7161)",
         Lesson,
-        {"batch_size": 16, "epochs": 10.0, "learning_rate": 6e-4},
+        {"batch_size": 16, "epochs": 10.0, "learning_rate": 6e-4, "rates": "subjects:3,objects:3"},
     ),
     "dgcnn": Method(
         "subjects, then objects, by gated dilated convolutions without a BERT (kexue.fm/archives/6671)",
         Lesson,
-        {"batch_size": 16, "epochs": 20.0, "learning_rate": 1e-3},
+        {"batch_size": 16, "epochs": 20.0, "learning_rate": 3e-3},
     ),
     "globalpointer": Method(
         "finds entities alone, nested ones, too (kexue.fm/archives/8373)",
@@ -230,13 +230,13 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
     return {
         "triples": len(triples),
         "entities": len(formats.entities_of(document) or ()),
-        "without_triples": document.triples == [],
+        "without_triples": int(document.triples == []),
         "triples_not_in_text": len(lesson.dropped),
         "repeated_triples": len(triples) - len(keys),
         "triples_in_several_places": len(lesson.predicates) - (len(triples) - len(lesson.dropped)),
-        "slots_left_out": document.slots,
+        "slots": sum(formats.SLOT in one.predicate for one in triples),
         "tags_mended": document.mended,
-        "long_texts": len(document.text) > Settings.limit,
+        "long_texts": int(len(document.text) > Settings.limit),
     }
 
 

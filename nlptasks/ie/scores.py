@@ -1,7 +1,8 @@
 """Precision, recall and F1 of triples and entities: exact, normalised, and for each predicate or type.
 
 A triple is right where its three texts are, as LIC2019 compares; an entity where its place and its type are.
-Normalised, case, width and blanks do not count, and an entity is known by its text instead of its place.
+Normalised, case, width and blanks do not count, and an entity is known by its text instead of its place. Whole, a
+triple is right only with all the slots of its object, as DuIE 2.0 compares.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nlptasks.backbone.width import folded
+from nlptasks.ie.formats import SLOT
 from nlptasks.ie.row import Row, Scored
 
 Key = tuple[Hashable, ...]
@@ -55,6 +57,21 @@ def scored(answers: Sequence[Said], references: Sequence[Said], same: Callable[[
         said, true = {same(one) for one in answer}, {same(one) for one in reference}
         found, right, both = found + len(said), right + len(true), both + len(said & true)
     return ratios(found, right, both)
+
+
+def whole(said: Said) -> Said:
+    """Put the slots of DuIE 2.0 back into their triples, which are right only with all of them."""
+    slots: dict[Key, set[Key]] = defaultdict(set)
+    for subject, predicate, object in said:
+        main, _, slot = str(predicate).partition(SLOT)
+        if slot:
+            slots[main, subject].add((slot, object))
+    return {(one[0], one[1], (one[2], frozenset(slots[one[1:]]))) for one in said if SLOT not in str(one[1])}
+
+
+def has_slots(said: Iterable[Said]) -> bool:
+    """Tell whether any triple is a slot of DuIE 2.0."""
+    return any(len(one) == 3 and SLOT in str(one[1]) for every in said for one in every)
 
 
 def ratios(found: int, right: int, both: int) -> dict[str, float]:

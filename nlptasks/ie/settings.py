@@ -33,7 +33,7 @@ class Options:
     all_mentions: bool = False
     """List a triple for every two places where its ends were found, not only the surest."""
     knowledge: str | None = None
-    """File of known triples, subject TAB predicate TAB object: hints for a dgcnn model trained with --distant."""
+    """File of known triples, subject TAB predicate TAB object, that need less evidence; dgcnn --distant reads them."""
     html: str | None = None
     """Write a page that shows what was found in its texts; one file, nothing from a network."""
 

@@ -93,6 +93,9 @@ class Task(AnyTask[nn.Module]):
         logger.info("of %(texts)d texts seen, %(windowed)d were longer than a window", counts)
         if counts["lost"]:
             logger.info("windows of very long texts that were not taught: %(lost)d", counts)
+        if counts["apart"]:
+            remedy = "a larger --limit holds more"
+            logger.info("triples seen whose ends stand together in no window: %d; %s", counts["apart"], remedy)
         return False
 
     def score(self, model: nn.Module, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
@@ -144,7 +147,7 @@ def worker(loaded: Loaded) -> Finder:
 def evaluations(
     loaded: Loaded, labelled: Sequence[Row], sweep: Sweep
 ) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
-    """Score labelled rows: exact, normalised, and for each predicate or type.
+    """Score labelled rows: exact, normalised, whole where objects have slots, and for each predicate or type.
 
     Yields:
         The setting and its scores.
@@ -158,6 +161,8 @@ def evaluations(
                 handle.write(json.dumps(line, ensure_ascii=False) + "\n")
     yield {"match": "exact"}, scores.scored(said, right)
     yield {"match": "normalised"}, scores.scored(said, right, scores.normalised)
+    if scores.has_slots(right):
+        yield {"match": "whole"}, scores.scored([*map(scores.whole, said)], [*map(scores.whole, right)])
     if sweep.per_predicate:
         for label, found in scores.by_label(said, right).items():
             yield {"match": "exact", "label": label}, found
@@ -179,6 +184,9 @@ def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> di
         ) from error
     right = [scores.of_row(row, entities) for row in labelled]
     more = {f"{name}_normalised": value for name, value in scores.scored(said, right, scores.normalised).items()}
+    if scores.has_slots(right):
+        all_slots = scores.scored([*map(scores.whole, said)], [*map(scores.whole, right)])
+        more |= {f"{name}_whole": value for name, value in all_slots.items()}
     return {**scores.scored(said, right), **more}
 
 

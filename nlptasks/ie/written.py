@@ -9,7 +9,7 @@ from typing import Any
 
 from nlptasks.errors import RecordError
 from nlptasks.ie import formats
-from nlptasks.ie.formats import NO_TYPE, Entity
+from nlptasks.ie.formats import NO_TYPE, Entity, Triple
 
 
 def lines(fields: Mapping[str, Any], to: str) -> list[str]:
@@ -56,25 +56,37 @@ def bare(one: Entity) -> dict[str, Any]:
 
 def as_duie(document: formats.Document) -> dict[str, Any]:
     """Write a line of LIC2019 (DuIE 1.0)."""
-    listed = [
-        {
-            "subject": one.subject.text,
-            "predicate": one.predicate,
-            "object": one.object.text,
-            "subject_type": one.subject.type or "",
-            "object_type": one.object.type or "",
-        }
-        for one in document.triples or ()
-    ]
-    return {"text": document.text, "spo_list": listed}
+    return {"text": document.text, "spo_list": [spo(one) for one in document.triples or ()]}
+
+
+def spo(one: Triple) -> dict[str, Any]:
+    """Write a triple of LIC2019."""
+    return {
+        "subject": one.subject.text,
+        "predicate": one.predicate,
+        "object": one.object.text,
+        "subject_type": one.subject.type or "",
+        "object_type": one.object.type or "",
+    }
 
 
 def as_duie2(document: formats.Document) -> dict[str, Any]:
-    """Write a line of DuIE 2.0, in which an object is a set of values."""
-    made = as_duie(document)
-    for one in made["spo_list"]:
-        one["object"], one["object_type"] = {formats.VALUE: one["object"]}, {formats.VALUE: one["object_type"]}
-    return made
+    """Write a line of DuIE 2.0, in which an object is a set of values: the slots are put back into their objects.
+
+    A slot goes to the last triple before it that has its predicate, its object and room; without one it stays a triple.
+    """
+    made: list[dict[str, Any]] = []
+    for one in document.triples or ():
+        line = spo(one)
+        predicate, _, slot = one.predicate.partition(formats.SLOT)
+        main = (main for main in reversed(made) if main["predicate"] == predicate and slot not in main["object"])
+        found = next((one for one in main if one["object"][formats.VALUE] == line["subject"]), None) if slot else None
+        if found is None:
+            line["object"], line["object_type"] = {formats.VALUE: line["object"]}, {formats.VALUE: line["object_type"]}
+            made.append(line)
+        else:
+            found["object"][slot], found["object_type"][slot] = line["object"], line["object_type"]
+    return {"text": document.text, "spo_list": made}
 
 
 def as_doccano(document: formats.Document) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def complain(table: Table, report: Mapping[str, Any], recipe: Recipe) -> None:
         logger.info("%s: %d of %d records cannot be used: %s%s", table.name, bad, report["records"], named, more)
     if not len(table.rows):
         found = f"none of {bad} records can be used" if bad else "the file is empty"
-        raise InputError(f"{table.name}: {found}; expected rows with {', '.join(rows.names(recipe.kind))}")
+        raise InputError(f"{table.name}: {found}; expected rows with {', '.join(recipe.names)}")
 
 
 def fingerprint(source: Source) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from nlptasks.backbone.batch import Batch
@@ -56,3 +57,9 @@ def test_parts_hold_all_rows_and_not_too_many_tokens() -> None:
     lengths = torch.tensor([5, 5, 5, 20, 1])
     assert list(chains.parts(lengths, 10)) == [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5)]
     assert list(chains.parts(lengths[:0], 10)) == []
+
+
+@pytest.mark.parametrize("power", [1, 2, 4])
+def test_a_bias_starts_a_head_at_a_chance(power: int) -> None:
+    bias = torch.tensor(chains.bias_of(0.001, power))
+    assert float(bias.sigmoid() ** power) == pytest.approx(0.001, rel=1e-4)

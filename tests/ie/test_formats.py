@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from nlptasks import rows
 from nlptasks.errors import RecordError
 from nlptasks.ie import formats, written
-from nlptasks.ie.formats import Entity
+from nlptasks.ie.formats import Entity, Triple
 from nlptasks.ie.row import Row, Scored, converted, fitting, flaw, training_rows, traits
 
 TEXT = "《雾江》是林知远写的，林知远生于南川"
@@ -23,7 +24,7 @@ DUIE2 = {
         {
             "subject": "雾江",
             "predicate": "作者",
-            "object": {"@value": "林知远", "inWork": "全集"},
+            "object": {"@value": "林知远", "inWork": "南川"},
             "subject_type": "图书",
             "object_type": {"@value": "人物", "inWork": "图书"},
         }
@@ -40,16 +41,48 @@ RELATIONS = {
 }
 
 
-@pytest.mark.parametrize("fields", [DUIE, DUIE2, RELATIONS, {"text": TEXT, "triples": [["雾江", "作者", "林知远"]]}])
+@pytest.mark.parametrize("fields", [DUIE, RELATIONS, {"text": TEXT, "triples": [["雾江", "作者", "林知远"]]}])
 def test_every_form_says_the_same_triple(fields: dict[str, Any]) -> None:
     document = formats.read(fields)
     assert [one.key for one in document.triples or ()] == [("雾江", "作者", "林知远")]
 
 
-def test_slots_beside_the_main_value_are_counted() -> None:
-    assert formats.read(DUIE2).slots == 1
-    assert formats.read(DUIE).slots == 0
-    assert traits(DUIE2)["slots_left_out"] == 1
+def test_slots_beside_the_main_value_are_triples_of_it() -> None:
+    document = formats.read(DUIE2)
+    assert document.triples == [
+        Triple(Entity("雾江", "图书"), "作者", Entity("林知远", "人物")),
+        Triple(Entity("林知远", "人物"), "作者@inWork", Entity("南川", "图书")),
+    ]
+    assert traits(DUIE2)["slots"] == 1
+    assert traits(DUIE)["slots"] == 0
+    (lesson,) = training_rows("gplinker", DUIE2)
+    assert set(lesson["predicates"]) == {"作者", "作者@inWork"}
+
+
+def test_an_object_beside_its_whole_is_read_with_its_slots() -> None:
+    full = {"@value": "林知远", "inWork": "南川", "onDate": ""}
+    fields = {"text": TEXT, "spo_list": [{**DUIE["spo_list"][0], "object_full": full}]}  # type: ignore[dict-item]
+    assert [one.key for one in formats.read(fields).triples or ()][1:] == [("林知远", "作者@inWork", "南川")]
+
+
+def test_slots_go_back_into_their_objects() -> None:
+    def of(value: str, **slots: str) -> dict[str, Any]:
+        types = {"@value": "人物", **dict.fromkeys(slots, "图书")}
+        object = {"@value": value, **slots}
+        return {
+            "subject": "雾江",
+            "predicate": "作者",
+            "object": object,
+            "subject_type": "图书",
+            "object_type": types,
+        }
+
+    every = [of("林知远", inWork="雾江"), of("林知远", inWork="南川"), of("南川")]
+    (line,) = converted({"text": TEXT, "spo_list": every}, "duie2")
+    assert json.loads(line)["spo_list"] == every
+    alone = {"text": TEXT, "triples": [["林知远", "作者@inWork", "南川"], ["雾江", "作者", "南川"]]}
+    (line,) = converted(alone, "duie2")
+    assert [one["predicate"] for one in json.loads(line)["spo_list"]] == ["作者@inWork", "作者"]
 
 
 def test_a_triple_is_taught_in_every_place() -> None:
@@ -81,7 +114,7 @@ def test_width_and_case_do_not_hide_a_mention() -> None:
 def test_an_empty_list_is_not_a_missing_one() -> None:
     (lesson,) = training_rows("gplinker", {"text": TEXT, "spo_list": []})
     assert lesson["predicates"] == []
-    assert traits({"text": TEXT, "spo_list": []})["without_triples"] is True
+    assert traits({"text": TEXT, "spo_list": []})["without_triples"] == 1
     with pytest.raises(RecordError, match="no triples, which gplinker learns from"):
         training_rows("gplinker", DOCCANO)
     with pytest.raises(RecordError, match="neither triples nor entities"):
@@ -146,8 +179,6 @@ def test_what_cannot_be_read_is_told(fields: dict[str, Any], problem: str) -> No
 @pytest.mark.parametrize("to", ["jsonl", "duie", "duie2", "doccano"])
 def test_what_is_written_reads_the_same(to: str) -> None:
     (line,) = converted({**DUIE, "source": "s"}, to)
-    import json
-
     made = json.loads(line)
     assert made["source"] == "s"
     assert [one.key for one in formats.read(made).triples or ()] == [("雾江", "作者", "林知远")]

@@ -20,14 +20,15 @@ def head(efficient: bool, spans: bool, labels: int = 3) -> Pairs:
     return made
 
 
+@pytest.mark.parametrize("spans", [True, False])
 @pytest.mark.parametrize("efficient", [True, False])
-def test_chosen_pairs_have_the_scores_of_the_table(efficient: bool) -> None:
-    made, states = head(efficient, spans=False), torch.randn(19, 8)
+def test_chosen_pairs_have_the_scores_of_the_table(efficient: bool, spans: bool) -> None:
+    made, states = head(efficient, spans), torch.randn(19, 8)
     for rectangle in ROWS.rectangles():
         table = made.table(states[rectangle.index], rectangle.kept, 0, 3)
         row, _, first, last = table.isfinite().nonzero().unbind(1)
         index = rectangle.index
-        chosen = made.at(states, index[row, first], index[row, last])
+        chosen = made.at(states)(index[row, first], index[row, last])
         assert torch.allclose(chosen, table[row, :, first, last], atol=1e-5)
 
 

@@ -26,6 +26,24 @@ def test_normalised_passes_over_case_width_and_blanks() -> None:
     assert scores.scored(said, [{C}], scores.normalised)["f1"] == 1
 
 
+def test_whole_a_triple_is_right_only_with_its_slots() -> None:
+    main, slot, other = ("甲", "饰演", "乙"), ("乙", "饰演@inWork", "丙"), ("乙", "饰演@inWork", "丁")
+    assert scores.whole({main, slot, A}) == {
+        ("甲", "饰演", ("乙", frozenset({("inWork", "丙")}))),
+        (*A[:2], (A[2], frozenset())),
+    }
+    cases: list[tuple[scores.Said, int]] = [
+        ({main, slot}, 1),
+        ({main, other}, 0),
+        ({main}, 0),
+        ({main, slot, other}, 0),
+    ]
+    for said, right in cases:
+        assert scores.scored([scores.whole(said)], [scores.whole({main, slot})])["f1"] == right
+    assert scores.has_slots([set(), {A, slot}])
+    assert not scores.has_slots([{A}, {("甲", "a@b", 0, 1)}])
+
+
 def test_an_entity_is_known_by_its_place_or_its_text() -> None:
     said: list[scores.Said] = [{("甲", "人物", 0, 1)}]
     assert scores.scored(said, [{("甲", "人物", 3, 4)}])["f1"] == 0

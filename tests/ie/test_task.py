@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nlptasks import rows
+from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.ie import model
@@ -139,14 +140,32 @@ def test_every_place_is_told_where_that_is_asked_for(ie_models: dict[str, Path])
     assert len(every["triples"]) > len(once["triples"])
 
 
-def test_knowledge_is_for_models_that_were_trained_with_hints(ie_models: dict[str, Path], tmp_path: Path) -> None:
+def test_known_triples_are_read_by_a_model_that_has_learnt_to(ie_models: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "known.tsv"
     path.write_text("人\t自\t上海\n", encoding="utf-8")
     finder = Finder(loaded(ie_models, "dgcnn", knowledge=str(path)))
     (example,) = finder.read([Row("上海的人要来北京")])
     assert len(example.found[0]) == 1  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="this model has no use for it"):
-        loaded(ie_models, "gplinker", knowledge=str(path))
+    with pytest.raises(UsageError, match="globalpointer finds no triples; leave it out"):
+        loaded(ie_models, "globalpointer", knowledge=str(path))
+
+
+@pytest.mark.parametrize("method", ["gplinker", "casrel"])
+def test_a_known_triple_is_told_where_it_is_likely_enough(
+    ie_models: dict[str, Path], ie_records: Records, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, record = tmp_path / "known.tsv", ie_records[1]
+    known = {*right(record), ("北京", "自", "上海")}
+    path.write_text("".join("\t".join(one) + "\n" for one in known), encoding="utf-8")
+    texts = [FILL, str(record["text"])]
+    model = loaded(ie_models, method, knowledge=str(path))
+    assert near(ask(model, *texts), ask(loaded(ie_models, method), *texts))
+    monkeypatch.setattr("nlptasks.ie.pointers.KNOWN_LEAST", 0.0)
+    monkeypatch.setattr("nlptasks.ie.chains.KNOWN_LEAST", 0.0)
+    found = ask(model, *texts)
+    assert said(found[1]) == known
+    (unlikely,) = (one["score"] for one in found[1]["triples"] if one["subject"]["text"] == "北京")
+    assert unlikely < 0.1
 
 
 def labelled(records: Records) -> list[Row]:
@@ -160,6 +179,9 @@ def test_scores_are_exact_normalised_and_by_predicate(
     assert [settings for settings, _ in found[:2]] == [{"match": "exact"}, {"match": "normalised"}]
     assert found[0][1] == {"precision": 1.0, "recall": 1.0, "f1": 1.0}
     assert {settings["label"] for settings, _ in found[2:]} == {"在", "是", "自", "到", "要", "和"}
+    slots = labelled([{"text": "上海的人要来北京", "triples": [["人", "到", "北京"], ["北京", "到@的", "上海"]]}])
+    matches = [settings["match"] for settings, _ in evaluations(loaded(ie_models, "gplinker"), slots, Sweep(False))]
+    assert matches == ["exact", "normalised", "whole"]
     errors = tmp_path / "errors.jsonl"
     wrong = labelled([{"text": "上海的人要来北京", "triples": [["人", "自", "北京"]]}])
     alone = list(evaluations(loaded(ie_models, "gplinker"), wrong, Sweep(per_predicate=False, errors=str(errors))))
@@ -183,6 +205,9 @@ def test_predictions_of_any_system_are_scored(ie_records: Records) -> None:
     found = score_predictions([prediction], row)
     assert (found["precision"], found["recall"]) == (1.0, 0.5)
     assert found["f1_normalised"] == found["f1"]
+    slot = labelled([{"text": "北京公园在北京", "triples": [["北京公园", "在", "北京"], ["北京", "在@到", "公园"]]}])
+    whole = score_predictions([prediction], slot)
+    assert (whole["precision"], whole["precision_whole"]) == (1.0, 0.0)
     with pytest.raises(InputError, match="expected one for each"):
         score_predictions([], row)
     with pytest.raises(InputError, match="a prediction without triples"):
@@ -250,6 +275,22 @@ def test_a_very_long_text_is_taught_in_part(tiny: Any) -> None:  # noqa: ANN401
     assert work.targets is not None
     assert len(work.targets) == 1
     assert task.encoder.counts["lost"] > 0
+    assert task.encoder.counts["apart"] == 0
     row, first, last = work.targets[0, [1, 5, 6]].tolist()
     ids = torch.cat([group.ids for group in work.groups])[row]
     assert tiny.text.decode(ids[first : last + 1].tolist()) == "北京"
+
+
+def test_triples_whose_ends_stand_in_no_one_window_are_counted(
+    tiny: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    task = Task("gplinker", Settings(limit=8, overlap=4), tiny.text)
+    text = "北京" + FILL * 5 + "上海，北京" + FILL * 5 + "公园"
+    lessons = training_rows("gplinker", {"text": text, "triples": [["北京", "到", "上海"], ["上海", "有", "公园"]]})
+    task.fit_labels(lessons)
+    task.batch(lessons)
+    assert task.encoder.counts["apart"] == 1
+    caplog.set_level("INFO")
+    task.finish(tiny.bert, lessons, Budget(64))
+    assert "stand together in no window: 1; a larger --limit holds more" in caplog.text

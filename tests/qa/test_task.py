@@ -144,7 +144,7 @@ def test_scores_come_with_the_options_that_made_them(answerer: Callable[..., Ans
 def test_answers_are_shown_in_their_passages(qa_models: dict[str, Path]) -> None:
     loaded = module.load(checkpoint.open_folder(qa_models["seq2seq"]), Options(), machine=Machine(device="cpu"))
     rows = module.examples(loaded)
-    told = list(module.shown(rows, answers(rows, module.worker(loaded), loaded.budget)))
+    told = list(module.shown(rows, answers(rows, Answerer(loaded), loaded.budget)))
     assert [one.title for one in told] == [row.question for row in rows]
     found = {"answer": "北京", "score": 0.5, "passage": 1, "start": 2, "end": 4}
     shown = next(iter(module.shown([Row("在哪", passages=["你好", "我在北京"])], [found])))
