@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from nlptasks import form, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Batch, Budget
+from nlptasks.backbone.hardware import Machine
 from nlptasks.ie import scores
 from nlptasks.ie.answers import Finder
 from nlptasks.ie.examples import GOLD, Example, of_kind
@@ -250,7 +251,9 @@ class Bench:
             about = {"nlpk": "0", "task": "ie", "method": self.method, "settings": as_plain(task.settings)}
             about["labels"] = task.labels.as_json()
             checkpoint.save(Path(named), model.bert, task.text, task.rest(model), about)  # type: ignore[arg-type]
-            loaded = ready(checkpoint.open_folder(Path(named)), Options(), device="cpu", dtype=self.chosen.dtype)
+            loaded = ready(
+                checkpoint.open_folder(Path(named)), Options(), machine=Machine(device="cpu", dtype=self.chosen.dtype)
+            )
         bare = [Row(row.text) for row in self.asked]
         started = time.perf_counter()
         for _ in stream(bare, lambda row: row, Finder(loaded), Budget(TOKENS["cpu"])):

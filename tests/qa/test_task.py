@@ -14,7 +14,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError, RecordError, UsageError
+from nlptasks.errors import InputError, UsageError
 from nlptasks.inference.predictor import answers
 from nlptasks.qa import task as module
 from nlptasks.qa.answers import Answerer
@@ -120,7 +120,7 @@ def test_a_question_that_does_not_fit_into_memory_ends_the_scoring(
         raise torch.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(module.Answerer, "answer", hungry)
-    with pytest.raises(RecordError, match="tokens do not fit into memory; shorten the text"):
+    with pytest.raises(InputError, match="tokens do not fit into memory; shorten the text"):
         list(evaluations(answerer("mlm").loaded, rows(), Sweep()))
 
 
