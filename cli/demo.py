@@ -11,7 +11,7 @@ import typer
 
 import nlptasks
 from nlptasks import rows
-from nlptasks.errors import NlpkError, UsageError
+from nlptasks.errors import ModelError, NlpkError, UsageError
 
 from . import console
 from .tasks import form_of
@@ -46,7 +46,7 @@ def show_task(task: str, tried: bool) -> None:
     Raises:
         ModelError: records are to be tried without a model.
     """
-    from nlptasks.errors import ModelError
+    from nlptasks.task import Shown
     from nlptasks.training import models
 
     form = nlptasks.form(task)
@@ -55,7 +55,7 @@ def show_task(task: str, tried: bool) -> None:
         if tried:
             raise ModelError(models.missing(task))
         methods = [(name, method.summary) for name, method in form.METHODS.items()]
-        console.table(task, ("method", models.missing(task)), methods)
+        show(task, Shown(models.missing(task), columns=("method", "what it does"), lines=methods))
         return
     if tried:
         try_own(task, form, found)
@@ -106,9 +106,14 @@ def answer(task: str, module: ModuleType, loaded: Any, records: Sequence[Any]) -
     from nlptasks.inference.predictor import answers
 
     predictions: list[Mapping[str, Any]] = answers(records, module.worker(loaded), loaded.budget)
-    draw = drawn if sys.stdout.isatty() else plain
     for one in module.shown(records, predictions):
-        draw(task, one)
+        show(task, one)
+
+
+def show(task: str, shown: Shown) -> None:
+    """Write an answer as lines, or draw it on a terminal."""
+    draw = drawn if sys.stdout.isatty() else plain
+    draw(task, shown)
 
 
 def plain(task: str, shown: Shown) -> None:

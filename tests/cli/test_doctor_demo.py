@@ -57,8 +57,35 @@ def test_doctor_looks_at_the_chosen_models(
 def test_demo_shows_every_task(nlpk: Nlpk) -> None:
     result = nlpk("demo")
     assert result.status == 0
-    assert result.out.decode().count("\n# ") + result.out.startswith(b"# ") == len(nlptasks.names())
+    named = [
+        line.split(":")[0].removeprefix("# ") for line in result.out.decode().splitlines() if line.startswith("# ")
+    ]
+    assert list(dict.fromkeys(named)) == nlptasks.names()
     assert "nlpk predict TASK --help" in result.err
+
+
+def test_demo_lets_a_task_be_tried(nlpk: Nlpk) -> None:
+    result = nlpk("demo", "similarity", "--try", stdin="怎么退款\n怎样退钱\n\n今天天气\n")
+    assert result.status == 0
+    shown = result.out.decode()
+    assert shown.count("# similarity: 怎么退款") == 2
+    assert "怎样退钱\t" in shown
+    assert "今天天气\t" in shown
+    assert "field 'b' is missing" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--try",), "--try: of which task? one of generation, ie"),
+        (("qa", "--try"), "no model for qa yet; make one: nlpk train qa"),
+        (("nothing",), "no task 'nothing'"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(nlpk: Nlpk, arguments: tuple[str, ...], said: str) -> None:
+    result = nlpk("demo", *arguments)
+    assert (result.status, result.out) == (2, b"")
+    assert said in result.complaint
 
 
 def test_tasks_lists_every_task(nlpk: Nlpk) -> None:
