@@ -55,7 +55,7 @@ def show_task(task: str, tried: bool) -> None:
         if tried:
             raise ModelError(models.missing(task))
         methods = [(name, method.summary) for name, method in form.METHODS.items()]
-        show(task, Shown(models.missing(task), columns=("method", "what it does"), lines=methods))
+        show(task, Shown("no model yet", [(models.missing(task), [])], ("method", "what it does"), methods))
         return
     if tried:
         try_own(task, form, found)

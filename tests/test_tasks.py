@@ -47,6 +47,7 @@ def settings_of(form: ModuleType, method: str, **flags: Any) -> TrainingSettings
 #: Settings that show the same in less time: of models that start from nothing, and of texts that need not be long.
 SMALLER: dict[str, dict[str, Any]] = {
     "generation": {"limit": 16, "source_limit": 32},
+    "qa": {"answer_limit": 16, "passage_limit": 128},
     "xiangqi": {"layers": 1, "length": 64},
 }
 #: What finds nothing after two updates learns eight rows by heart before it is asked.

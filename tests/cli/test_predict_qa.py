@@ -146,7 +146,7 @@ def test_without_a_model_one_line_says_how_to_get_one(nlpk: Nlpk) -> None:
     assert (result.status, result.out) == (2, b"")
     assert "no model for qa yet; make one: nlpk train qa --out DIR" in result.complaint
     lines = nlpk("demo").out.decode().splitlines()
-    assert any(line.startswith("# qa: no model for qa yet") for line in lines)
+    assert any(line.startswith("no model for qa yet; make one") for line in lines)
 
 
 def test_questions_are_written_for_passages(nlpk: Nlpk, tmp_path: Path) -> None:
