@@ -70,7 +70,10 @@ def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - 
     module = nlptasks.load(task)
     once, again = form.TRIED
     options = rows.names(form.Options)
-    kept = typed(once)
+    try:
+        kept = typed(once)
+    except EOFError:
+        return
     loaded = module.load(found, form.Options(**{name: text for name, text in kept.items() if name in options}))
     fields = {name: text for name, text in kept.items() if name not in options}
     while True:

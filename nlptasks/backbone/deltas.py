@@ -51,11 +51,11 @@ def unpacked(stored: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[s
     """
     found: dict[str, Tensor] = {}
     for name, tensor in stored.items():
-        if not name.endswith((DELTA, SCALE, ROWS)):
+        own, dot, kind = name.rpartition(".")
+        if dot + kind not in (DELTA, SCALE, ROWS) or own + DELTA not in stored:
             found[name] = tensor
-        if not name.endswith(DELTA):
+        if dot + kind != DELTA:
             continue
-        own = name.removesuffix(DELTA)
         moved, rows = tensor * stored[own + SCALE][:, None], stored.get(own + ROWS)
         if rows is not None:
             found[own] = base[own].float().index_add(0, rows, moved)

@@ -65,11 +65,6 @@ class TokenHead(nn.Module):
             raise ModelError(f"the head does not fit the model ({said}); fetch the model again") from error
         return head
 
-    @staticmethod
-    def is_in(rest: Mapping[str, Tensor]) -> bool:
-        """Tell whether a checkpoint's weights that are not the encoder's have the head."""
-        return all(FRONT + theirs in rest for ours, theirs in NAMES.items() if ours != "bias")
-
     def named(self) -> dict[str, Tensor]:
         """Name the weights as Hugging Face does; the decoder is left out, being the embeddings."""
         state = self.state_dict()

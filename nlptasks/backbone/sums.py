@@ -12,6 +12,7 @@ from nlptasks.errors import ModelError
 WEIGHTS = "model.safetensors"
 #: Says what a model is for; `base` in it names what its weights are put on.
 ABOUT = "nlpk.json"
+SUMMED = ("config.json", WEIGHTS, ABOUT, "tokenizer.json", "tokenizer_config.json")
 
 
 def fingerprint(folder: Path) -> str:
@@ -68,14 +69,12 @@ def check_sums(folder: Path) -> None:
         path = folder / name
         found = files.fingerprint(path) if path.is_file() else "nothing"
         if found != expected:
-            raise ModelError(
-                f"{path}: damaged (found sha256 {found[:12]}, expected {expected[:12]}); install nlpk again"
-            )
+            what = f"damaged (found sha256 {found[:12]}, expected {expected[:12]})"
+            raise ModelError(f"{path}: {what}; install nlpk again, or make the model again")
 
 
 def write_sums(folder: Path) -> None:
-    """Write `SHA256SUMS` of all other files of a folder."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != "SHA256SUMS")
-    lines = [f"{files.fingerprint(folder / name)}  {name}\n" for name in names]
+    """Write `SHA256SUMS` of what decides a model's answers; its card may be edited."""
+    lines = [f"{files.fingerprint(folder / name)}  {name}\n" for name in SUMMED if (folder / name).is_file()]
     with files.replaced(folder / "SHA256SUMS") as part:
         part.write_text("".join(lines), encoding="ascii")

@@ -16,7 +16,7 @@ from nlptasks.backbone.heads import TokenHead, token_losses
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import ModelError, UsageError
+from nlptasks.errors import UsageError
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.naming import Naming
@@ -104,7 +104,11 @@ class Generator(LanguageModel):
 
 def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:
     """Put head and condition on a backbone: those that it has, where they fit, else new ones."""
-    model = Generator.new(backbone)
+    return conditioned(Generator.new(backbone), backbone, labels, settings)
+
+
+def conditioned(model: Generator, backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:
+    """Let a model listen to the backbone's own condition, where it fits the labels, else to a new one."""
     if not labels.sizes and not labels.vector:
         model.listen(None)
         return model
@@ -151,15 +155,14 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     """
     source = models.source("generation", found, backbone)
     stored = weights.load(source)
-    if not TokenHead.is_in(stored.rest):
-        raise ModelError(f"{source}: no head for masked words; train one with nlpk train generation")
+    model = Generator.trained(stored, "generation")
     told = {**UNTRAINED, **(found.settings if found else {})}
     method = found.method if found else "cln"
     layout = Layout(method, stored.text, limit=told["limit"], source=told["source_limit"])
     layout.check(stored.bert.config.max_position_embeddings, options.limit)
     check_length(options.shortest, options.limit or layout.limit)
     labels = Labels.load(found.about.get("labels") if found else None)
-    model = assembled(stored, labels, told).ready(machine)
+    model = conditioned(model, stored, labels, told).ready(machine)
     check_guidance(options.guidance, model)
     writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)
     silence(writer, stored.text)

@@ -105,7 +105,7 @@ def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
     """Group the trained parameters: no decay on biases and norms, and each group's `share` of the rate.
 
     The share is what layer decay gives, 1 for the head and then less and less, times the factors by name. `is_map`
-    tells the matrices of linear maps from embeddings and vectors.
+    tells the matrices of linear maps from embeddings and vectors, where the optimizer treats them differently.
 
     Raises:
         UsageError: a factor for a name that no trained parameter has.
@@ -121,7 +121,7 @@ def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
         height = heights[name]
         below = 0 if height is None else top - height
         share = settings.layer_decay**below * math.prod(factor for part, factor in by_name if part in name)
-        is_map = parameter.ndim == 2 and id(parameter) not in embeddings
+        is_map = settings.optimizer == "muon" and parameter.ndim == 2 and id(parameter) not in embeddings
         groups.setdefault((parameter.ndim < 2, is_map, share), []).append(parameter)
     return [
         {"params": found, "weight_decay": 0.0 if is_vector else settings.weight_decay, "share": share, "is_map": is_map}

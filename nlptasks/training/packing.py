@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,22 +56,41 @@ def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
     under = None if base is None else weights.locate(base)
     beneath = {} if under is None else weights.read_whole(under)[0]
     small = deltas.packed(tensors, beneath)
-    files.check_folder(out)
-    out.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in small.items()}, out / weights.WEIGHTS)
-    for name in COPIED:
-        shutil.copyfile(found.folder / name, out / name)
-    if under is None or not is_same(named, under):
-        for name in TOKENIZER:
-            shutil.copyfile(named / name, out / name)
-    about = {name: value for name, value in found.about.items() if name != "base"}
-    if under is not None:
-        about["base"] = {"name": base, "sha256": files.fingerprint(under / weights.WEIGHTS)}
-    weights.write_json(out / checkpoint.ABOUT, about)
-    sums.write_sums(out)
+    with new_folder(out) as part:
+        save_file({name: tensor.contiguous() for name, tensor in small.items()}, part / weights.WEIGHTS)
+        for name in COPIED:
+            shutil.copyfile(found.folder / name, part / name)
+        if under is None or not is_same(named, under):
+            for name in TOKENIZER:
+                shutil.copyfile(named / name, part / name)
+        about = {name: value for name, value in found.about.items() if name != "base"}
+        if under is not None:
+            about["base"] = {"name": lasting(str(base)), "sha256": files.fingerprint(under / weights.WEIGHTS)}
+        weights.write_json(part / checkpoint.ABOUT, about)
+        sums.write_sums(part)
     again = deltas.unpacked(small, beneath)
     error = max(float((again[name].float() - tensor.float()).abs().max()) for name, tensor in tensors.items())
     return Packed(size_of(out), size_of(found.folder), error)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `out` when it is whole, and is gone where something fails."""
+    files.check_folder(out)
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        part.rename(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def lasting(base: str) -> str:
+    """Name a base so that it is found from any folder."""
+    folder = Path(base).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else base
 
 
 def is_same(one: Path, other: Path) -> bool:

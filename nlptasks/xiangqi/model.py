@@ -13,7 +13,6 @@ from torch import Tensor
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.hardware import ANY, Machine
-from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.errors import ModelError
 from nlptasks.inference import loaded
@@ -106,7 +105,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
         return Loaded(writer=None, name="rules", method="moves", folder=Path(), **common)
     check_goal(options.goal, found.method)
     stored = weights.load(found.folder)
-    if not TokenHead.is_in(stored.rest) or not vocabulary.is_own(found.method, stored.text):
-        raise ModelError(f"{found.folder}: not the tokens and the head of method {found.method}; train it again")
-    writer = writer_of(LanguageModel.new(stored).ready(machine), freeze=True)
+    if not vocabulary.is_own(found.method, stored.text):
+        raise ModelError(f"{found.folder}: not the tokens of method {found.method}; train it again")
+    writer = writer_of(LanguageModel.trained(stored, "xiangqi").ready(machine), freeze=True)
     return Loaded(writer=writer, name=str(found.folder), method=found.method, folder=found.folder, **common)

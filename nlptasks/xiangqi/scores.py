@@ -10,6 +10,7 @@ import numpy as np
 
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError
+from nlptasks.task import paired
 from nlptasks.writing.draft import Writer
 from nlptasks.xiangqi.games import read_game
 from nlptasks.xiangqi.layouts import Layout
@@ -104,13 +105,11 @@ def compared(predictions: Sequence[object], labelled: Sequence[Row]) -> dict[str
     Raises:
         InputError: a prediction is no such object, or there is not one for each game.
     """
-    if len(predictions) != len(labelled):
-        raise InputError(f"{len(predictions)} predictions for {len(labelled)} records; expected one for each, in order")
     guesses = []
-    for prediction, row in zip(predictions, labelled, strict=True):
+    for prediction, row in paired(predictions, labelled):
         game = read_game(row.moves, row.fen)
         try:
-            ranked = [(BY_ICCS[one["iccs"]], float(one["probability"])) for one in prediction["moves"]]  # type: ignore[index]
+            ranked = [(BY_ICCS[one["iccs"]], float(one["probability"])) for one in prediction["moves"]]
         except (KeyError, TypeError, ValueError) as error:
             expected = '{"prediction": {"moves": [{"iccs": move, "probability": number}]}}'
             raise InputError(f"a prediction without moves; expected lines with {expected}") from error

@@ -20,6 +20,7 @@ def test_sums_tell_damage(copied: Path) -> None:
     sums.check_sums(copied)  # a folder without sums is taken as it is
     sums.write_sums(copied)
     sums.check_sums(copied)
+    (copied / "README.md").write_text("a card that someone has edited")
     weights.load(copied)
     (copied / "config.json").write_text((copied / "config.json").read_text() + " ")
     with pytest.raises(ModelError, match=r"config\.json: damaged \(found sha256 \w{12}, expected \w{12}\); install"):

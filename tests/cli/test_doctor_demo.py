@@ -72,6 +72,7 @@ def test_demo_lets_a_task_be_tried(nlpk: Nlpk) -> None:
     assert "怎样退钱\t" in shown
     assert "今天天气\t" in shown
     assert "field 'b' is missing" in result.err
+    assert nlpk("demo", "similarity", "--try").status == 0
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,23 @@ def test_a_missing_scale_is_damage(trained: Checkpoint, tmp_path: Path) -> None:
         weights.load(tmp_path / "small")
 
 
+def test_a_base_is_found_from_any_folder(
+    trained: Checkpoint, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    pack(trained, tmp_path / "small", "base")
+    monkeypatch.chdir("/")
+    weights.load(tmp_path / "small")
+
+
+def test_a_failure_leaves_nothing(trained: Checkpoint, tmp_path: Path) -> None:
+    (trained.folder / "README.md").unlink()
+    with pytest.raises(FileNotFoundError):
+        pack(trained, tmp_path / "small", None)
+    assert not list(tmp_path.glob("small*"))
+
+
 def test_a_folder_that_is_there_is_left_alone(trained: Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     with pytest.raises(UsageError, match="small: already there; choose another --out"):
