@@ -19,8 +19,14 @@ from nlptasks.errors import InputError, RecordError
 
 #: Steps of SQLite's machine between two looks at the clock.
 STEPS = 10_000
-#: What a query may call in SQLite.
-FUNCTIONS = frozenset({"avg", "max", "min", "count", "sum", "like"})
+#: What may be called in SQLite, by a query or by a view that it asks: what only computes.
+FUNCTIONS = frozenset(
+    (
+        "avg count group_concat max min sum total like abs round coalesce ifnull iif nullif typeof "
+        "upper lower substr substring trim ltrim rtrim replace length instr printf format "
+        "date time datetime julianday strftime"
+    ).split()
+)
 
 
 @dataclass(frozen=True)

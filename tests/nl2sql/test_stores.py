@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from nlptasks.errors import InputError, RecordError
-from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql import duck, sources, stores
 from nlptasks.nl2sql.duck import DuckDB
 from nlptasks.nl2sql.stores import Bounds, Rows, SQLiteFile, Store
 
@@ -141,6 +141,20 @@ def test_cells_of_all_kinds_are_kept() -> None:
         ["x"],
         ["['list']"],
     ]
+
+
+def test_views_may_compute_and_no_more(tmp_path: Path) -> None:
+    made = sqlite3.connect(tmp_path / "v.db")
+    made.executescript(
+        "CREATE TABLE a (k, v); INSERT INTO a VALUES (' x ', -1.26);"
+        "CREATE VIEW w AS SELECT upper(trim(k)) AS u, round(abs(v), 1) AS r, strftime('%Y', '2020-01-02') AS y FROM a;"
+        "CREATE VIEW evil AS SELECT hex(randomblob(9)) AS u FROM a"
+    )
+    made.close()
+    database = sources.open_database(str(tmp_path / "v.db"))
+    assert database.store("w").run("SELECT u, r, y FROM w", BOUNDS).rows == [["X", 1.3, "2020"]]
+    with pytest.raises(RecordError, match="not authorized to use function"):
+        database.store("evil").run("SELECT u FROM evil", BOUNDS)
 
 
 #: Asks two tables of a file from two threads at once; in a process of its own, which can be ended where it hangs.
