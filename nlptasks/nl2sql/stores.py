@@ -21,11 +21,10 @@ from nlptasks.errors import InputError, RecordError
 STEPS = 10_000
 #: What may be called in SQLite, by a query or by a view that it asks: what only computes.
 FUNCTIONS = frozenset(
-    (
-        "avg count group_concat max min sum total like abs round coalesce ifnull iif nullif typeof "
-        "upper lower substr substring trim ltrim rtrim replace length instr printf format "
-        "date time datetime julianday strftime"
-    ).split()
+    {"avg", "count", "group_concat", "max", "min", "sum", "total"}
+    | {"like", "abs", "round", "coalesce", "ifnull", "iif", "nullif", "typeof"}
+    | {"upper", "lower", "substr", "substring", "trim", "ltrim", "rtrim", "replace", "length", "instr"}
+    | {"printf", "format", "date", "time", "datetime", "julianday", "strftime"}
 )
 
 
