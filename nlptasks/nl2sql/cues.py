@@ -22,7 +22,7 @@ BEHIND = {
     "!=": "以外 之外 除外",
     "like": "两个字 二字 字样",
 }
-GREATER, LESS = "高大多晚贵长重远快强深宽厚久老", "低小少早便宜短轻近慢弱浅窄薄新"
+GREATER, LESS = "高大多晚贵长重远快强深宽厚久老", "低小少早短轻近慢弱浅窄薄新"
 #: What is said with 比 before a value and a comparison behind it.
 COMPARED = {
     ">": re.compile(rf"^(?:还|要|更)?[{GREATER}]"),

@@ -98,5 +98,5 @@ class Library:
             except (ValueError, TypeError) as error:
                 raise RecordError(f"field 'inline': not a table ({error}); expected header, types and rows") from None
             except InputError as error:
-                raise RecordError(str(error)) from None
+                raise RecordError(f"field 'inline': {error}") from None
         return self.made[inline]

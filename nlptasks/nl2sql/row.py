@@ -138,9 +138,9 @@ def reference(text: str, header: list[str] | None) -> query.Query | None:
     elif header is None:
         return None
     else:
-        from nlptasks.nl2sql import sql  # here, because sqlglot takes a while to import
+        from nlptasks.nl2sql import parsing  # here, because sqlglot takes a while to import
 
-        made = sql.read(text, header)
+        made = parsing.read(text, header)
     if header is not None:
         query.check_columns(made, header)
     return made

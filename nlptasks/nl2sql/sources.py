@@ -115,7 +115,7 @@ def open_database(name: str) -> Database:
     if kind == "SQLite":
         connection = stores.open_sqlite(path)
         found = connection.execute(COLUMNS_IN_SQLITE).fetchall()
-        return Database(name, "sqlite", stores.locked(connection), by_table(found))
+        return Database(name, "sqlite", stores.Locked(connection), by_table(found))
     if kind == "DuckDB":
         connection = duck.open_duckdb(path)
         found = connection.execute(COLUMNS_IN_DUCKDB).fetchall()

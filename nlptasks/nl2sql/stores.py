@@ -7,6 +7,7 @@ nothing but reads of tables pass, and DuckDB (see `duck`) is locked.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,8 +19,13 @@ from nlptasks.errors import InputError, RecordError
 
 #: Steps of SQLite's machine between two looks at the clock.
 STEPS = 10_000
-#: What a query may call in SQLite.
-FUNCTIONS = frozenset({"avg", "max", "min", "count", "sum", "like"})
+#: What may be called in SQLite, by a query or by a view that it asks: what only computes.
+FUNCTIONS = frozenset(
+    {"avg", "count", "group_concat", "max", "min", "sum", "total"}
+    | {"like", "abs", "round", "coalesce", "ifnull", "iif", "nullif", "typeof"}
+    | {"upper", "lower", "substr", "substring", "trim", "ltrim", "rtrim", "replace", "length", "instr"}
+    | {"printf", "format", "date", "time", "datetime", "julianday", "strftime"}
+)
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,17 @@ class Rows:
         """Keep the rows; the names of columns differ in more than their case."""
         self.columns, self.rows, self.kinds = columns, rows, kinds
         self.table = "table"
-        self.connection: sqlite3.Connection | None = None
+        self.lock = threading.Lock()
+        self.connection: Locked | None = None
 
     def run(self, sql: str, bounds: Bounds) -> Result:
         """Run a query; see `Store`."""
-        if self.connection is None:
-            self.connection = self.loaded()
-        return run_sqlite(self.connection, sql, bounds)
+        with self.lock:
+            if self.connection is None:
+                self.connection = self.loaded()
+        return self.connection.run(sql, bounds)
 
-    def loaded(self) -> sqlite3.Connection:
+    def loaded(self) -> Locked:
         """Put the rows into a database, and lock it."""
         connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         types = ["REAL" if kind == "real" else "TEXT" for kind in self.kinds]
@@ -91,7 +99,7 @@ class Rows:
         connection.execute("BEGIN")
         connection.executemany(f"INSERT INTO {quoted(self.table)} VALUES ({marks})", cells)
         connection.execute("COMMIT")
-        return locked(connection)
+        return Locked(connection)
 
     def distinct(self, column: int, most: int) -> list[Any]:
         """Give distinct values; see `Store`."""
@@ -116,13 +124,13 @@ class SQLiteFile:
 
     dialect = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> None:
-        """Take a connection that is `locked`."""
+    def __init__(self, connection: Locked, table: str, columns: Sequence[str]) -> None:
+        """Take a connection, which tables of the same file may share."""
         self.connection, self.table, self.columns = connection, table, columns
 
     def run(self, sql: str, bounds: Bounds) -> Result:
         """Run a query; see `Store`."""
-        return run_sqlite(self.connection, sql, bounds)
+        return self.connection.run(sql, bounds)
 
     def distinct(self, column: int, most: int) -> list[Any]:
         """Give distinct values; see `Store`."""
@@ -162,40 +170,48 @@ def open_sqlite(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def locked(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Let a connection read tables, and nothing else."""
+class Locked:
+    """A connection to SQLite that reads tables and nothing else, for one thread at a time.
 
-    def allow(action: int, first: str | None, second: str | None, base: str | None, trigger: str | None) -> int:
-        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ):
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
-            return sqlite3.SQLITE_OK
-        return sqlite3.SQLITE_DENY
-
-    connection.set_authorizer(allow)
-    return connection
-
-
-def run_sqlite(connection: sqlite3.Connection, sql: str, bounds: Bounds) -> Result:
-    """Run a query until it is done or its time is up.
-
-    Raises:
-        RecordError: the time is up, or SQLite refuses the query.
+    A lock of its own, because a thread that sets the handler waits for SQLite's mutex and keeps Python's lock, for
+    which the handler of another thread waits that has the mutex; and there is one handler, which bounds one query.
     """
-    end = time.monotonic() + bounds.seconds
-    connection.set_progress_handler(lambda: int(time.monotonic() > end), STEPS)
-    try:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(sql)
-            names = [one[0] for one in cursor.description]
-            rows = cursor.fetchmany(bounds.rows + 1)
-    except sqlite3.OperationalError as error:
-        raise too_slow(bounds) if str(error) == "interrupted" else refused(error) from error
-    except (sqlite3.Error, OverflowError) as error:
-        raise refused(error) from error
-    finally:
-        connection.set_progress_handler(None, 0)
-    return bounded(names, rows, bounds)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take a connection, and let it do no more than `allowed` says."""
+        self.connection, self.lock = connection, threading.Lock()
+        connection.set_authorizer(allowed)
+
+    def run(self, sql: str, bounds: Bounds) -> Result:
+        """Run a query until it is done or its time is up, which starts when no other runs.
+
+        Raises:
+            RecordError: the time is up, or SQLite refuses the query.
+        """
+        with self.lock:
+            end = time.monotonic() + bounds.seconds
+            self.connection.set_progress_handler(lambda: int(time.monotonic() > end), STEPS)
+            try:
+                with closing(self.connection.cursor()) as cursor:
+                    cursor.execute(sql)
+                    names = [one[0] for one in cursor.description]
+                    rows = cursor.fetchmany(bounds.rows + 1)
+            except sqlite3.OperationalError as error:
+                raise too_slow(bounds) if str(error) == "interrupted" else refused(error) from error
+            except (sqlite3.Error, OverflowError) as error:
+                raise refused(error) from error
+            finally:
+                self.connection.set_progress_handler(None, 0)
+        return bounded(names, rows, bounds)
+
+
+def allowed(action: int, first: str | None, second: str | None, base: str | None, trigger: str | None) -> int:
+    """Say whether SQLite may do something: read tables, and call functions that do no more."""
+    if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
 
 
 def bounded(names: list[str], rows: Sequence[Sequence[Any]], bounds: Bounds) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -188,10 +189,20 @@ def of_json(id: str, fields: Mapping[str, Any]) -> Table:
     """Make a table of an object of TableQA, WikiSQL, or a record that brings its own table.
 
     Raises:
-        InputError: header, types and rows do not fit together.
+        InputError: header, types and rows are no lists, or do not fit together.
     """
-    header, rows = list(fields["header"]), list(fields.get("rows") or [])
-    types = fields.get("types")
+    header, types, rows = fields["header"], fields.get("types"), fields.get("rows") or []
+    for name, found in (("header", header), ("types", [] if types is None else types), ("rows", rows)):
+        if not isinstance(found, list):
+            raise InputError(f"table {id}: {name} is {shortened(found)}, expected a list; mend it")
+    no_row = next((number for number, row in enumerate(rows) if not isinstance(row, list)), None)
+    if no_row is not None:
+        raise InputError(
+            f"table {id}: row {no_row + 1} is {shortened(rows[no_row])}, expected a list of cells; mend it"
+        )
+    no_name = next((one for one in header if isinstance(one, dict | list)), None)
+    if no_name is not None:
+        raise InputError(f"table {id}: {shortened(no_name)} in header, expected the names of columns; mend it")
     if types is not None and len(types) != len(header):
         raise InputError(f"table {id}: {len(types)} types for {len(header)} columns; give one for each")
     wrong = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
@@ -199,6 +210,11 @@ def of_json(id: str, fields: Mapping[str, Any]) -> Table:
         raise InputError(f"table {id}: row {wrong + 1} has {len(rows[wrong])} cells, its header {len(header)}; mend it")
     title = str(fields.get("title") or fields.get("page_title") or "")
     return of_rows(id, header, rows, kinds=types, title=title)
+
+
+def shortened(value: object) -> str:
+    """Show a value in a complaint."""
+    return json.dumps(value, ensure_ascii=False)[:40]
 
 
 def in_database(table: Table, store: Store) -> Table:

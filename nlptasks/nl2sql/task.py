@@ -50,7 +50,10 @@ class Task(AnyTask[Any]):
         """Keep the method, its settings and the tokenizer, and open the tables."""
         self.method, self.settings, self.text = method, settings, text
         self.encoder = encoder_of(text, method, asdict(settings))
-        self.library = Library.of(*(settings.tables or []), *(settings.dev_tables or []))
+        self.library = self.dev_library = Library.of(*(settings.tables or []))
+        if settings.dev_tables:  # looked through first, as both may have tables of the same id
+            own = Library.of(*settings.dev_tables)
+            self.dev_library = Library(shelves=[*own.shelves, *self.library.shelves])
         self.known: dict[str, tuple[Example, Query | None]] = {}
 
     def model(self, backbone: Backbone) -> slots.Slots | baseline.Baseline:
@@ -113,7 +116,7 @@ class Task(AnyTask[Any]):
     def score(self, model: Any, rows: Sequence[Row], budget: Budget) -> dict[str, float]:  # noqa: ANN401
         """Answer rows and score the answers."""
         named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method, "folder": Path()}
-        loaded = Loaded(model=model, encoder=self.encoder, library=self.library, budget=budget, **named)
+        loaded = Loaded(model=model, encoder=self.encoder, library=self.dev_library, budget=budget, **named)
         return scores_of(loaded, rows)
 
     def rest(self, model: Any) -> dict[str, Tensor]:  # noqa: ANN401

@@ -38,6 +38,9 @@ def test_a_value_alone_tells_none() -> None:
     [
         ("每个省的平均人口", {"AVG", "group"}),
         ("总价最便宜的", {"MIN", "SUM"}),
+        ("最便捷的线路是哪条", {"which"}),
+        ("哪家最宜居", {"which"}),
+        ("从便宜到贵排列", {"up"}),
         ("面积最大的是谁", {"MAX", "which"}),
         ("按省份统计有多少座", {"COUNT", "group", "how much"}),
         ("面积排名前3的", {"top"}),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nlptasks.nl2sql import sql
+from nlptasks.nl2sql import parsing
 from nlptasks.nl2sql.encoding import Encoder
 from nlptasks.nl2sql.features import COLUMN_FEATURES, PAIR_FEATURES, place_of
 from nlptasks.nl2sql.inputs import put_together
@@ -113,6 +113,6 @@ def test_sql_text_teaches_what_tableqa_teaches(companies: Table, encoder: Encode
     example = encoder.read("蓝鲸软件有限公司是哪个行业", companies)
     one, other = (
         lesson(example, query)
-        for query in (sql.read(text, companies.names), Query((("", 1),), (Condition(0, "==", "蓝鲸软件有限公司"),)))
+        for query in (parsing.read(text, companies.names), Query((("", 1),), (Condition(0, "==", "蓝鲸软件有限公司"),)))
     )
     assert all((left == right).all() for left, right in zip(one, other, strict=True))

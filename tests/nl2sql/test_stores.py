@@ -1,13 +1,15 @@
 """Running queries: read-only and bounded, even where what is run did not come from a tree."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from nlptasks.errors import InputError, RecordError
-from nlptasks.nl2sql import duck, stores
+from nlptasks.nl2sql import duck, sources, stores
 from nlptasks.nl2sql.duck import DuckDB
 from nlptasks.nl2sql.stores import Bounds, Rows, SQLiteFile, Store
 
@@ -60,7 +62,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         made.executemany('INSERT INTO "table" VALUES (?, ?)', rows)
         made.commit()
         made.close()
-        return SQLiteFile(stores.locked(stores.open_sqlite(tmp_path / "t.db")), "table", ["a", "b"])
+        return SQLiteFile(stores.Locked(stores.open_sqlite(tmp_path / "t.db")), "table", ["a", "b"])
     path = tmp_path / ("t.duckdb" if request.param == "duckdb" else "t.parquet")
     made_duck = duckdb.connect(str(path) if request.param == "duckdb" else ":memory:")
     made_duck.execute("CREATE TABLE \"table\" AS SELECT i AS a, '城市' || i AS b FROM range(5) r(i)")
@@ -139,3 +141,43 @@ def test_cells_of_all_kinds_are_kept() -> None:
         ["x"],
         ["['list']"],
     ]
+
+
+def test_views_may_compute_and_no_more(tmp_path: Path) -> None:
+    made = sqlite3.connect(tmp_path / "v.db")
+    made.executescript(
+        "CREATE TABLE a (k, v); INSERT INTO a VALUES (' x ', -1.26);"
+        "CREATE VIEW w AS SELECT upper(trim(k)) AS u, round(abs(v), 1) AS r, strftime('%Y', '2020-01-02') AS y FROM a;"
+        "CREATE VIEW evil AS SELECT hex(randomblob(9)) AS u FROM a"
+    )
+    made.close()
+    database = sources.open_database(str(tmp_path / "v.db"))
+    assert database.store("w").run("SELECT u, r, y FROM w", BOUNDS).rows == [["X", 1.3, "2020"]]
+    with pytest.raises(RecordError, match="not authorized to use function"):
+        database.store("evil").run("SELECT u FROM evil", BOUNDS)
+
+
+#: Asks two tables of a file from two threads at once; in a process of its own, which can be ended where it hangs.
+TWO_THREADS = """
+import sys, threading
+from nlptasks.nl2sql.sources import open_database
+from nlptasks.nl2sql.stores import Bounds
+
+database = open_database(sys.argv[1])
+a, b = database.store("a"), database.store("b")
+asked = lambda: [a.run("SELECT k FROM a WHERE v > 1000000", Bounds(5, 100)) for _ in range(100)]
+other = threading.Thread(target=asked)
+other.start()
+while other.is_alive():
+    assert len(b.distinct(0, 1000)) == 1000
+"""
+
+
+def test_two_tables_of_a_file_are_asked_from_two_threads(tmp_path: Path) -> None:
+    made = sqlite3.connect(tmp_path / "two.db")
+    for name in "ab":
+        made.execute(f"CREATE TABLE {name} (k, v)")
+        made.executemany(f"INSERT INTO {name} VALUES (?, ?)", ((f"k{n}", n) for n in range(20_000)))
+    made.commit()
+    made.close()
+    subprocess.run([sys.executable, "-c", TWO_THREADS, str(tmp_path / "two.db")], check=True, timeout=30)

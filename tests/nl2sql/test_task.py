@@ -17,6 +17,7 @@ from nlptasks.nl2sql import baseline, loading, model
 from nlptasks.nl2sql.baseline import place_of, ruled
 from nlptasks.nl2sql.encoding import Encoder
 from nlptasks.nl2sql.inputs import put_together
+from nlptasks.nl2sql.library import Library
 from nlptasks.nl2sql.query import ALL_OPERATORS, Condition
 from nlptasks.nl2sql.reading import scored, unseen
 from nlptasks.nl2sql.row import Options, Row, Settings
@@ -53,6 +54,20 @@ def test_rows_that_do_not_fit_are_refused_before_training() -> None:
         made.check(None, [ROW, bad])
     with pytest.raises(InputError, match="no table 'nowhere'"):
         made.score(made.model(weights.load()), [Row("问", "nowhere", sql=SQL)], Budget(4096))
+
+
+def test_dev_records_are_asked_of_tables_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "dev.jsonl"
+    path.write_text(json.dumps({"id": "train-0", "header": ["甲"], "rows": [["x"]]}) + "\n", encoding="utf-8")
+    made = task(dev_tables=[str(path)])
+    made.check(None, [ROW])  # column 2 of the sample's table, which stays that of training
+    asked: list[Library] = []
+    monkeypatch.setattr("nlptasks.nl2sql.task.scores_of", lambda loaded, rows: asked.append(loaded.library))
+    reader = made.model(weights.load())
+    for one in (made, task()):
+        one.score(reader, [], Budget(4096))
+    assert [library.table("train-0", None).columns[0].header for library in asked] == ["甲", "小区"]
+    assert asked[0].table("train-1", None).id == "train-1"
 
 
 def test_more_than_the_backbone_reads_is_refused() -> None:
