@@ -130,7 +130,7 @@ def width_of(embedding: Embedding, loaded: Loaded, whitening: Whitening | None) 
     """
     width = loaded.embedder.width if whitening is None else len(whitening.bias)
     if embedding.dims is not None and embedding.dims > width:
-        raise UsageError(f"--dims {embedding.dims}: the vectors have {width} dimensions")
+        raise UsageError(f"--dims {embedding.dims}: the vectors have {width} dimensions; expected {width} or less")
     return embedding.dims or width
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nlptasks.errors import RecordError
@@ -148,7 +149,8 @@ class Answerer:
         """Write a query for the user: his name of the table, his dialect."""
         is_file = table.name != table.store.table
         dialect = self.options.dialect or ("duckdb" if is_file else table.store.dialect)
-        return sql.written(query, self.options.from_ or table.name, table.names, table.numeric, dialect)
+        name = table.name if not is_file or dialect == "duckdb" else Path(table.name).stem  # which reads files by name
+        return sql.written(query, self.options.from_ or name, table.names, table.numeric, dialect)
 
     def report(self) -> None:
         """Tell how many questions were longer than is read."""

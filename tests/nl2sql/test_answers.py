@@ -83,6 +83,7 @@ def test_what_cannot_be_run_is_told(companies: Table) -> None:
 def test_names_and_dialects_are_the_users(companies: Table) -> None:
     companies.name = "houses.csv"
     assert 'FROM "houses.csv"' in asked(companies, Options(), [RIGHT])["sql"]
+    assert "FROM `houses`" in asked(companies, Options(dialect="mysql"), [RIGHT])["sql"]
     made = asked(companies, Options(from_="t`x", dialect="mysql"), [RIGHT])
     assert "FROM `t``x`" in made["sql"]
 
