@@ -23,7 +23,9 @@ def pairs(tmp_path: Path) -> Path:
 def test_a_model_is_made_and_the_current_one_stays(nlpk: Nlpk, pairs: Path, tmp_path: Path) -> None:
     out = tmp_path / "a model"
     data = ("--train", pairs, "--dev", pairs)
-    result = nlpk("train", "similarity", "--method", "cosent", *data, "--out", out, "--steps", 2, *SMALL)
+    result = nlpk(
+        "train", "similarity", "--method", "cosent", *data, "--out", out, "--steps", 2, "--evaluate-every", 2, *SMALL
+    )
     assert (result.status, result.out) == (0, b"")
     lines = result.err.splitlines()
     assert all(line.startswith("nlpk: ") for line in lines)
