@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.bert import Bert, rows_of_tokens
+from nlptasks.backbone.copying import Copier
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.weights import Backbone
@@ -21,25 +22,34 @@ logger = logging.getLogger(__name__)
 
 
 class LanguageModel(nn.Module):
-    """An encoder with a head that names tokens."""
+    """An encoder with a head that names tokens, and where it copies, too, a pointer."""
 
     def __init__(self, bert: Bert, head: TokenHead) -> None:
-        """Put the head on the encoder."""
+        """Put the head on the encoder; it copies nothing yet."""
         super().__init__()
         self.bert, self.head = bert, head
+        self.copier: Copier | None = None
 
     @classmethod
-    def new(cls, backbone: Backbone) -> Self:
-        """Put a backbone's own head on its encoder, or a new one where it has none."""
+    def new(cls, backbone: Backbone, *, copies: bool = False) -> Self:
+        """Put a backbone's own head and pointer on its encoder, or new ones where it has none.
+
+        Args:
+            backbone: the encoder with its other weights.
+            copies: whether it has a pointer.
+        """
         head = TokenHead.load(backbone.bert, backbone.rest)
         if head is None:
             logger.info("%s: no head for masked words; it starts from random weights", backbone.name)
             head = TokenHead(backbone.bert.config)
-        return cls(backbone.bert, head)
+        model = cls(backbone.bert, head)
+        if copies:
+            model.copier = copier_of(backbone) or Copier(*copier_shape(backbone))
+        return model
 
     @classmethod
     def trained(cls, backbone: Backbone, task: str) -> Self:
-        """Put a backbone's own head on its encoder.
+        """Put a backbone's own head, and its pointer if it has one, on its encoder.
 
         Raises:
             ModelError: it has none.
@@ -47,7 +57,9 @@ class LanguageModel(nn.Module):
         head = TokenHead.load(backbone.bert, backbone.rest)
         if head is None:
             raise ModelError(f"{backbone.name}: no head for masked words; train one with nlpk train {task}")
-        return cls(backbone.bert, head)
+        model = cls(backbone.bert, head)
+        model.copier = copier_of(backbone)
+        return model
 
     def states(self, groups: Sequence[Batch], places: Tensor, condition: Tensor | None = None) -> Tensor:
         """Read groups in one pass, and transform some tokens for the head: (M, H).
@@ -64,7 +76,13 @@ class LanguageModel(nn.Module):
     def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int."""
         places, tokens = targets
-        return self.mean_loss(self.states(groups, places), tokens)
+        if self.copier is None:
+            return self.mean_loss(self.states(groups, places), tokens)
+        below, last = deque(self.bert.states(groups), maxlen=2)
+        hidden = last[places]
+        named = token_losses(self.head(hidden), self.bert.tokens.weight, self.head.bias, tokens)
+        rows = rows_of_tokens(groups)[places]
+        return self.copier.losses(named, hidden, tokens, rows, self.copier.source(below, groups)).mean()
 
     def mean_loss(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens (M,) int by transformed states (M, H)."""
@@ -84,11 +102,24 @@ class LanguageModel(nn.Module):
 
     def named(self) -> dict[str, Tensor]:
         """Name the weights beside the encoder's, as they are stored."""
-        return {name: tensor.detach() for name, tensor in self.head.named().items()}
+        head = {name: tensor.detach() for name, tensor in self.head.named().items()}
+        return head if self.copier is None else head | self.copier.named()
 
     def ready(self, machine: Machine) -> Self:
         """Move it to where it answers, in the number format and layout of that device."""
         self.to(machine.place).eval().requires_grad_(False)
         self.bert.to(machine.number_format).freeze()
         self.head.to(machine.number_format).dense.freeze()
+        if self.copier is not None:
+            self.copier.to(machine.number_format)
         return self
+
+
+def copier_shape(backbone: Backbone) -> tuple[int, list[int]]:
+    """Tell the width of a backbone's pointer, and what it never copies."""
+    return backbone.bert.config.hidden_size, sorted(backbone.text.special.values())
+
+
+def copier_of(backbone: Backbone) -> Copier | None:
+    """Take the pointer from a backbone's weights; none where it has none."""
+    return Copier.load(backbone.rest, *copier_shape(backbone))

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlptasks.backbone.batch import by_length, restored
+from nlptasks.backbone.batch import by_length
+from nlptasks.backbone.copying import Source
 from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
@@ -142,8 +143,8 @@ class Answerer:
         votes: list[tuple[list[int], Vote]] = []
         none: list[float] = []
         for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
-            hidden = self.masks([prompts[place] for place in places])
-            ids, means, firsts, empty = self.picked(hidden, table.rows(places[0], places[-1] + 1))
+            read = self.masks([prompts[place] for place in places])
+            ids, means, firsts, empty = self.picked(*read, table.rows(places[0], places[-1] + 1))
             none += empty
             votes += [
                 (text, Vote(place, p, first)) for place, text, p, first in zip(places, ids, means, firsts, strict=True)
@@ -155,20 +156,20 @@ class Answerer:
             first = last
         return found
 
-    def masks(self, prompts: Sequence[list[int]]) -> Tensor:
-        """Read prompts in one pass, and give the hidden states of their masks: (P, answer, H)."""
+    def masks(self, prompts: Sequence[list[int]]) -> tuple[Tensor, Source | None]:
+        """Read prompts in one pass: the hidden states of their masks, (P, answer, H), and what can be copied from."""
         groups, order = by_length(prompts)
         moved = [group.to(self.loaded.writer.device) for group in groups]
-        states = self.loaded.writer.bert.read(moved, columns=slice(1, 1 + self.layout.answer))
-        return restored(torch.cat(states), order)
+        return self.loaded.writer.read(moved, order, slice(1, 1 + self.layout.answer))
 
     def picked(
-        self, hidden: Tensor, table: Table
+        self, hidden: Tensor, source: Source | None, table: Table
     ) -> tuple[list[list[int]], list[float], list[int | None], list[float]]:
         """Pick each window's answer from left to right.
 
         Args:
             hidden: (P, answer, H).
+            source: what can be copied from, or none.
             table: of the same windows.
 
         Returns:
@@ -183,7 +184,7 @@ class Answerer:
         ids, none = [], sums
         for place in range(hidden.shape[1]):
             if place % NAMED == 0:
-                logits = self.loaded.writer.logits(hidden[:, place : place + NAMED])
+                logits = self.loaded.writer.logits(hidden[:, place : place + NAMED], source)
                 chances = logits.softmax(-1)
             here = chances[:, place % NAMED]
             none = here[:, self.end] if place == 0 else none

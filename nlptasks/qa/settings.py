@@ -96,6 +96,8 @@ class Settings(TrainingSettings):
     """Tokens of a question that are read."""
     answer_limit: int = 64
     """Tokens of an answer at most."""
+    copy: bool = True
+    """Learn to copy tokens of the passage by a pointer, beside naming them."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
     generate: bool = False

@@ -69,7 +69,7 @@ class Task(AnyTask[LanguageModel]):
             UsageError: more is to be read at once than the backbone can.
         """
         self.limits.check(backbone.bert.config.max_position_embeddings)
-        return LanguageModel.new(backbone)
+        return LanguageModel.new(backbone, copies=self.settings.copy)
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Lay out what rows teach, for one forward pass."""
@@ -93,7 +93,7 @@ class Task(AnyTask[LanguageModel]):
 
     def score(self, model: LanguageModel, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
         """Answer rows and score the answers."""
-        writer = Writer.of(model.bert, model.head)
+        writer = Writer.of(model.bert, model.head, copier=model.copier)
         asked: dict[str, Any] = {"options": Options(), "limits": self.limits, "text": self.text}
         loaded = Loaded(writer=writer, budget=budget, name=self.name, method=self.method, folder=Path(), **asked)
         return scores_of(Answerer(loaded), rows)

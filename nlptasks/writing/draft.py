@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch, by_length, restored
-from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.bert import Bert, split
+from nlptasks.backbone.copying import Copier, Source
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.linear import Linear
 from nlptasks.writing.shelf import Shelf
@@ -28,9 +30,20 @@ class Writer:
     """Segment of what is written: 1 behind a source (UniLM), 0 where there is only one text."""
     causal: bool = False
     """Read prompts from left to right, as a language model does, instead of both ways."""
+    copier: Copier | None = None
+    """What copies from prompts, if anything does."""
 
     @classmethod
-    def of(cls, bert: Bert, head: TokenHead, *, segment: int = 1, causal: bool = False, freeze: bool = False) -> Writer:
+    def of(
+        cls,
+        bert: Bert,
+        head: TokenHead,
+        *,
+        segment: int = 1,
+        causal: bool = False,
+        copier: Copier | None = None,
+        freeze: bool = False,
+    ) -> Writer:
         """Make a writer; the decoder shares the embeddings' weights.
 
         Args:
@@ -38,6 +51,7 @@ class Writer:
             head: of the encoder's width.
             segment: of what is written.
             causal: read prompts from left to right.
+            copier: copies from prompts, or none.
             freeze: lay the decoder's weights out for the processor.
         """
         weight = bert.tokens.weight.detach()
@@ -47,7 +61,7 @@ class Writer:
         decoder.bias = nn.Parameter(head.bias.detach().to(weight.dtype), requires_grad=False)
         if freeze:
             decoder.freeze()
-        return cls(bert, head, decoder, segment, causal)
+        return cls(bert, head, decoder, segment, causal, copier)
 
     @property
     def device(self) -> torch.device:
@@ -84,10 +98,35 @@ class Writer:
         ordered = None if condition is None else condition[torch.tensor(order, device=device)]
         behind = [[begun[place] if begun else 0 for place in some] for some in places]
         masked = [self.masked(group, some).to(device) for group, some in zip(groups, behind, strict=True)]
-        states = self.bert.read(masked, shelf, ordered, slice(-1, None))
+        last, source = self.read(masked, order, slice(-1, None), shelf, ordered)
         shelf.advance(shelf.longest)
-        last = restored(torch.cat(states), order)
-        return Draft(self, shelf, lengths, self.logits(last), condition)
+        return Draft(self, shelf, lengths, self.logits(last, source), condition, source)
+
+    def read(
+        self,
+        groups: Sequence[Batch],
+        order: Sequence[int],
+        columns: slice,
+        memory: Shelf | None = None,
+        condition: Tensor | None = None,
+    ) -> tuple[Tensor, Source | None]:
+        """Read prompts, in one pass.
+
+        Args:
+            groups: each of one length.
+            order: for each row of the groups laid end to end its place among the prompts.
+            columns: the tokens of each prompt that are wanted, as many of each.
+            memory: keeps what was read, or none.
+            condition: (P, C), rows as in the groups, or none.
+
+        Returns:
+            The last layer's (P, W, H), and what can be copied from, or none.
+        """
+        if self.copier is None:
+            return restored(torch.cat(self.bert.read(groups, memory, condition, columns)), order), None
+        below, last = deque(self.bert.states(groups, memory, condition, columns), maxlen=2)
+        source = self.copier.source(below, groups).rows(torch.tensor(order, device=last.device).argsort())
+        return restored(torch.cat(split(last, groups, columns)), order), source
 
     def masked(self, group: Batch, begun: Sequence[int] = ()) -> Batch:
         """Let prompts, or what is written of them, be read from left to right."""
@@ -100,10 +139,12 @@ class Writer:
         segments = written * self.segment if self.segment else None
         return replace(group, segments=segments, mask=masks.prefix(written, torch.ones_like(written).bool()))
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32."""
-        scores: Tensor = self.decoder(self.head(hidden))
-        return scores.float()
+    def logits(self, hidden: Tensor, source: Source | None = None) -> Tensor:
+        """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32; with a source it may be copied, too."""
+        scores: Tensor = self.decoder(self.head(hidden)).float()
+        if self.copier is None or source is None:
+            return scores
+        return self.copier.mixed(scores, hidden, source)
 
 
 class Growing(Protocol):
@@ -132,7 +173,13 @@ class Draft:
     """What is written for prompts so far, one branch or several for each."""
 
     def __init__(
-        self, writer: Writer, shelf: Shelf, lengths: Tensor, logits: Tensor, condition: Tensor | None = None
+        self,
+        writer: Writer,
+        shelf: Shelf,
+        lengths: Tensor,
+        logits: Tensor,
+        condition: Tensor | None = None,
+        source: Source | None = None,
     ) -> None:
         """Start behind the prompts.
 
@@ -142,8 +189,10 @@ class Draft:
             lengths: (P,) int, tokens of the prompts.
             logits: (P, 1, V) of the first token.
             condition: (P, C), or none.
+            source: what can be copied from, or none.
         """
         self.writer, self.shelf, self.lengths, self.condition = writer, shelf, lengths, condition
+        self.source = source
         self.logits = logits
         self.steps = 0
         columns = torch.arange(shelf.longest, device=lengths.device)
@@ -175,7 +224,7 @@ class Draft:
         hidden = self.writer.bert(batch, self.shelf, self.condition)
         self.shelf.advance(width)
         self.steps += 1
-        self.logits = self.writer.logits(hidden)
+        self.logits = self.writer.logits(hidden, self.source)
 
     def mask(self) -> Tensor | None:
         """Make the mask (P, 1, W, S) of the branches' next tokens; none where each sees all there is."""
@@ -192,3 +241,5 @@ class Draft:
         )
         if self.condition is not None:
             self.condition = self.condition[rows]
+        if self.source is not None:
+            self.source = self.source.rows(rows)

@@ -81,8 +81,10 @@ def test_rows_are_drawn_by_the_seed(tiny: Backbone) -> None:
 
 
 def test_the_heads_weights_are_named_as_hugging_face_does(tiny: Backbone) -> None:
-    task = Task("mlm", Settings(**LIMITS), tiny.text)
-    assert set(task.rest(task.model(tiny))) == {
+    copying, naming = (Task("mlm", Settings(**LIMITS, copy=copies), tiny.text) for copies in (True, False))
+    both, named = (set(task.rest(task.model(tiny))) for task in (copying, naming))
+    assert {name.split(".")[0] for name in both - named} == {"copier"}
+    assert named == {
         "cls.predictions.bias",
         "cls.predictions.transform.dense.weight",
         "cls.predictions.transform.dense.bias",

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from nlptasks.backbone.copying import Copier
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.weights import Backbone
 from nlptasks.writing.draft import Writer
@@ -30,13 +31,16 @@ def naive() -> ModuleType:
 def make_writer(tiny: Backbone) -> Callable[..., Writer]:
     """Make a writer on the tiny BERT with a head of random weights, sharp enough that no two tokens tie."""
 
-    def make(**options: bool | int) -> Writer:
+    def make(*, copies: bool = False, **options: bool | int) -> Writer:
         torch.manual_seed(3)
         head = TokenHead(tiny.bert.config).eval()
         torch.nn.init.normal_(head.dense.weight, std=0.5)
         torch.nn.init.normal_(head.bias, std=0.3)
         head.bias.data[tiny.text.special["end"]] += 1.0  # or else hardly any text ends
-        return Writer.of(tiny.bert, head, **options)  # type: ignore[arg-type]
+        copier = Copier(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval() if copies else None
+        if copier:
+            torch.nn.init.normal_(copier.gate.weight)
+        return Writer.of(tiny.bert, head, copier=copier, **options)  # type: ignore[arg-type]
 
     return make
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.copying import Copier
 from nlptasks.writing.draft import Writer
 
 
@@ -19,8 +20,20 @@ def logits(writer: Writer, prompt: Sequence[int], written: Sequence[int]) -> Ten
     kept = torch.ones_like(ids).bool()
     mask = masks.left_to_right(kept) if writer.causal else masks.prefix(segments, kept)
     with torch.inference_mode():
-        hidden = writer.bert(Batch(ids, segments if writer.segment else None, mask))[:, -1:]
-        return writer.logits(hidden)[0, 0]
+        *_, below, last = writer.bert.states([Batch(ids, segments if writer.segment else None, mask)])
+        named = writer.logits(last[None, -1:])[0, 0]
+        return named if writer.copier is None else copied(writer.copier, named, below[: len(prompt)], last[-1], prompt)
+
+
+def copied(copier: Copier, named: Tensor, below: Tensor, state: Tensor, prompt: Sequence[int]) -> Tensor:
+    """Mix what the head says with a pointer into the prompt, place by place: (V,) logarithms."""
+    query, share = copier.query(state), float(copier.gate(state).sigmoid())
+    places = [place for place, token in enumerate(prompt) if token not in copier.special.tolist()]
+    scores = torch.stack([query @ copier.key(below[place]) / len(state) ** 0.5 for place in places])
+    mixed = named.softmax(-1) * (1 - share)
+    for place, chance in zip(places, scores.softmax(-1), strict=True):
+        mixed[prompt[place]] += share * chance
+    return mixed.log()
 
 
 def beam(writer: Writer, prompt: Sequence[int], end: int, width: int, limit: int) -> list[int]:

@@ -15,7 +15,11 @@ PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 13, 4], [3, 20, 4]]
 CLOSE = 1e-4
 
 
-@pytest.mark.parametrize("options", [{}, {"segment": 0, "causal": True}, {"segment": 0}], ids=["unilm", "lm", "plain"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"segment": 0, "causal": True}, {"segment": 0}, {"copies": True}],
+    ids=["unilm", "lm", "plain", "copying"],
+)
 def test_a_step_is_what_reading_everything_again_gives(
     make_writer: Callable[..., Writer], naive: ModuleType, options: dict[str, int]
 ) -> None:
@@ -45,7 +49,9 @@ def test_a_text_that_is_begun_goes_on_as_if_it_had_been_written(
         assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, [*written[row], 20 + row]), atol=CLOSE)
 
 
-def test_branches_go_on_from_their_parents(writer: Writer, naive: ModuleType) -> None:
+@pytest.mark.parametrize("copies", [False, True])
+def test_branches_go_on_from_their_parents(make_writer: Callable[..., Writer], naive: ModuleType, copies: bool) -> None:
+    writer = make_writer(copies=copies)
     draft = writer.begin(PROMPTS)
     draft.write(torch.tensor([[20, 21, 22]] * 4), torch.zeros(4, 3, dtype=torch.long))
     draft.write(torch.tensor([[30, 31]] * 4), torch.tensor([[2, 0]] * 4))
@@ -55,7 +61,11 @@ def test_branches_go_on_from_their_parents(writer: Writer, naive: ModuleType) ->
             assert torch.allclose(draft.logits[row, branch], naive.logits(writer, prompt, ids), atol=CLOSE)
 
 
-def test_prompts_are_kept_repeated_and_reordered(writer: Writer, naive: ModuleType) -> None:
+@pytest.mark.parametrize("copies", [False, True])
+def test_prompts_are_kept_repeated_and_reordered(
+    make_writer: Callable[..., Writer], naive: ModuleType, copies: bool
+) -> None:
+    writer = make_writer(copies=copies)
     draft = writer.begin(PROMPTS)
     draft.write(torch.tensor([[20], [21], [22], [23]]))
     draft.keep(torch.tensor([3, 1, 1]))
