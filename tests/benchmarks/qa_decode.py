@@ -116,6 +116,9 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
     except ImportError as error:
         print(f"bert4torch takes no part: {error}")
         return None
+    if model.loaded.writer.copier is not None:
+        print("bert4torch takes no part: it has no pointer; train with --no-copy")
+        return None
     with TemporaryDirectory() as named:  # it wants the tied weights under both their names
         state = load_file(folder / "model.safetensors")
         state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"].clone()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -120,15 +121,20 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-5)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-rows", type=int)
+    parser.add_argument("--passage-limit", type=int, default=Settings.passage_limit, help="as of nlpk train qa")
+    parser.add_argument("--overlap", type=int, default=Settings.overlap, help="as of nlpk train qa")
     parser.add_argument("--questions", type=int, help="of each dev file, from its start; all by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bf16", action="store_true", help="train in bf16")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    text, limits = weights.load(chosen.model).text, Limits.of(asdict(Settings()))
+    settings = Settings(passage_limit=chosen.passage_limit, overlap=chosen.overlap)
+    text, limits = weights.load(chosen.model).text, Limits.of(asdict(settings))
     table = load(Source(chosen.train), to_learn(form("qa"), "mlm")).rows
-    examples = list(examples_of(text, limits, table.select(range(min(chosen.max_rows or len(table), len(table))))))
+    if chosen.max_rows and chosen.max_rows < len(table):  # those that nlpk train qa draws
+        table = table.select(random.Random(chosen.seed).sample(range(len(table)), chosen.max_rows))
+    examples = list(examples_of(text, limits, table))
     tokens = sum(len(one["input_ids"]) for one in examples)
     print(f"{len(examples)} sequences, {tokens:,} tokens an epoch", flush=True)
     model = trained(chosen.model, examples, chosen)

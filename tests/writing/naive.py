@@ -26,13 +26,12 @@ def logits(writer: Writer, prompt: Sequence[int], written: Sequence[int]) -> Ten
 
 
 def copied(copier: Copier, named: Tensor, below: Tensor, state: Tensor, prompt: Sequence[int]) -> Tensor:
-    """Mix what the head says with a pointer into the prompt, place by place: (V,) logarithms."""
-    query, share = copier.query(state), float(copier.gate(state).sigmoid())
+    """Mix what the head says with a pointer into the prompt: (V,) logarithms."""
+    share = copier.gate(state).sigmoid()
     places = [place for place, token in enumerate(prompt) if token not in copier.special.tolist()]
-    scores = torch.stack([query @ copier.key(below[place]) / len(state) ** 0.5 for place in places])
-    mixed = named.softmax(-1) * (1 - share)
-    for place, chance in zip(places, scores.softmax(-1), strict=True):
-        mixed[prompt[place]] += share * chance
+    chances = (copier.key(below[places]) @ copier.query(state) / len(state) ** 0.5).softmax(-1)
+    copied = torch.tensor([prompt[place] for place in places])
+    mixed = (named.softmax(-1) * (1 - share)).index_add(0, copied, share * chances)
     return mixed.log()
 
 
