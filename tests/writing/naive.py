@@ -31,7 +31,7 @@ def copied(copier: Copier, named: Tensor, below: Tensor, state: Tensor, prompt: 
     places = [place for place, token in enumerate(prompt) if token not in copier.special.tolist()]
     chances = (copier.key(below[places]) @ copier.query(state) / len(state) ** 0.5).softmax(-1)
     copied = torch.tensor([prompt[place] for place in places])
-    mixed = (named.softmax(-1) * (1 - share)).index_add(0, copied, share * chances)
+    mixed: Tensor = (named.softmax(-1) * (1 - share)).index_add(0, copied, share * chances)
     return mixed.log()
 
 
