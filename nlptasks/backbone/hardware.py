@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ import torch
 
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import UsageError
+
+# oneDNN keeps what it has compiled for each shape of a product, by default for 1,024 of them. Passes hardly ever have
+# the same number of tokens, so that would be gigabytes for nothing; a layer needs fewer than this many again.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 #: Tokens of one pass where a task names none for a device.
