@@ -127,8 +127,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a backbone that knows the words of the embedded one but is much smaller, its weights drawn by chance."""
     folder, text = tmp_path_factory.mktemp("small"), weights.load().text
     torch.manual_seed(0)
-    size = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 128}
-    config = Config(vocab_size=len(text), initializer_range=0.05, **size)
+    config = Config(
+        vocab_size=len(text),
+        hidden_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=128,
+        initializer_range=0.05,
+    )
     weights.save(folder, Bert(config), text, TokenHead(config).named())
     return folder
 

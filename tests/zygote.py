@@ -79,7 +79,8 @@ def keep(caller: socket.socket) -> None:
     child = os.fork()
     if child == 0:
         caller.close()
-        become(*json.loads(asked), pipes)
+        arguments, folder, environment, room = json.loads(asked)
+        become(arguments, folder, environment, room, pipes)
     for pipe in pipes:
         os.close(pipe)
     threading.Thread(target=pass_on, args=(caller, child), daemon=True).start()
