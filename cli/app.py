@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from functools import cache
 from types import FrameType
 from typing import Annotated, Any
 
@@ -81,9 +82,15 @@ def terminate(signum: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+@cache
+def tree() -> Any:  # noqa: ANN401 - typer's own click has no public types
+    """Make the commands with their options, once: it takes longer than most of them take to start."""
+    return plain(typer.main.get_command(app))
+
+
 def commands() -> list[str]:
     """List every command by its path, such as `search build`."""
-    return paths(typer.main.get_command(app), ())
+    return paths(tree(), ())
 
 
 def paths(command: Any, above: tuple[str, ...]) -> list[str]:  # noqa: ANN401 - typer's own click has no public types
@@ -165,7 +172,7 @@ def dispatch(arguments: list[str]) -> None:
 
     Not by its own `main`, which would end with other statuses after a signal or a closed pipe.
     """
-    command: Any = plain(typer.main.get_command(app))
+    command = tree()
     if "_NLPK_COMPLETE" in os.environ:
         command.main(arguments, prog_name="nlpk")
     with command.make_context("nlpk", arguments) as context:

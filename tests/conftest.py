@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,8 @@ os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OF
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process that they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ZYGOTE = Path(__file__).with_name("zygote.py")
 
 #: The vocabulary of the tiny BERT: words and pieces, and below them what a simplified vocabulary leaves out.
 TINY_WORDS = (
@@ -35,6 +41,38 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NLPK_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder with an `nlpk`, and a `script` that runs Python files, which start at once; see `zygote.py`."""
+    folder = tmp_path_factory.mktemp("bin")
+    door = folder / "door"
+    zygote = runpy.run_path(str(ZYGOTE))
+    for name in ("nlpk", "script"):
+        zygote["write_stub"](folder / name, door)
+    with subprocess.Popen([sys.executable, str(ZYGOTE), str(door)]) as process:
+        while not door.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield folder
+        process.terminate()
+
+
+@pytest.fixture
+def spawn(programs: Path) -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """Give what starts nlpk, or another of the programs, in a process of its own, and ends it with the test."""
+    started: list[subprocess.Popen[Any]] = []
+
+    def start(*arguments: object, program: str = "nlpk", **options: Any) -> subprocess.Popen[Any]:  # noqa: ANN401
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        started.append(subprocess.Popen([programs / program, *map(str, arguments)], **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

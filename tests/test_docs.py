@@ -2,11 +2,8 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from nlpk import app
 
 ROOT = Path(__file__).parents[1]
-ZYGOTE = Path(__file__).with_name("zygote.py")
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```sh(?P<words>.*)\n(?P<script>(?:.*\n)*?)```$", re.MULTILINE)
 WORDS = {"install", "slow", "data"}
@@ -44,21 +40,6 @@ def blocks(*, slow: bool) -> list[str]:
     """List the README's shell blocks for a tier, in order; those that need real data only where it is."""
     run = ({"data"} if "NLPK_DATA" in os.environ else set()) | ({"slow"} if slow else set())
     return [block["script"] for block in BLOCK.finditer(README) if set(block["words"].split()) <= run]
-
-
-@pytest.fixture
-def programs(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder with an nlpk that starts at once; see `zygote.py`."""
-    folder, door = tmp_path / "bin", tmp_path / "door"
-    folder.mkdir()
-    zygote = runpy.run_path(str(ZYGOTE))
-    zygote["write_stub"](folder / "nlpk", door)
-    with subprocess.Popen([sys.executable, str(ZYGOTE), str(door)]) as process:
-        while not door.exists():
-            assert process.poll() is None
-            time.sleep(0.05)
-        yield folder
-        process.terminate()
 
 
 def run_in_order(scripts: list[str], folder: Path, programs: Path) -> None:

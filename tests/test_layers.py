@@ -1,6 +1,7 @@
 """Hold the code to the order of layers in CONTRIBUTING.md: a layer may import those below it, never those above."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.util import resolve_name
 from pathlib import Path
@@ -18,7 +19,11 @@ def modules(package: str, folder: Path) -> dict[str, Path]:
 
 
 MODULES = modules("nlpk", ROOT / "cli") | modules("nlptasks", ROOT / "nlptasks")
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text("utf-8"))
 
 
 def part(module: str) -> str:
@@ -36,7 +41,7 @@ def imports(module: str) -> set[str]:
     """List our own modules that a module imports, at its top or inside its functions."""
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
     found = set()
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -45,12 +50,17 @@ def imports(module: str) -> set[str]:
     return {name for name in found if name.split(".")[0] in {"nlpk", "cli", "nlptasks"}}
 
 
-GRAPH = {module: imports(module) for module in MODULES}
-EDGES = [(module, other) for module, others in GRAPH.items() for other in others]
+@cache
+def graph() -> dict[str, set[str]]:
+    return {module: imports(module) for module in MODULES}
+
+
+def edges() -> list[tuple[str, str]]:
+    return [(module, other) for module, others in graph().items() for other in others]
 
 
 def test_the_imports_are_seen() -> None:
-    assert {("nlpk", "nlptasks"), ("nlptasks", "nlptasks")} <= {(a.split(".")[0], b.split(".")[0]) for a, b in EDGES}
+    assert {("nlpk", "nlptasks"), ("nlptasks", "nlptasks")} <= {(a.split(".")[0], b.split(".")[0]) for a, b in edges()}
 
 
 def test_every_file_has_a_layer() -> None:
@@ -58,23 +68,23 @@ def test_every_file_has_a_layer() -> None:
 
 
 def test_no_import_goes_up() -> None:
-    assert not [f"{a} imports {b}" for a, b in EDGES if layer(a) < layer(b)]
+    assert not [f"{a} imports {b}" for a, b in edges() if layer(a) < layer(b)]
 
 
 def test_no_task_folder_imports_another() -> None:
-    assert not [f"{a} imports {b}" for a, b in EDGES if layer(a) == layer(b) == TASKS and part(a) != part(b)]
+    assert not [f"{a} imports {b}" for a, b in edges() if layer(a) == layer(b) == TASKS and part(a) != part(b)]
 
 
 def test_the_library_does_not_know_the_command_line() -> None:
-    assert not [f"{a} imports {b}" for a, b in EDGES if a.startswith("nlptasks") and not b.startswith("nlptasks")]
+    assert not [f"{a} imports {b}" for a, b in edges() if a.startswith("nlptasks") and not b.startswith("nlptasks")]
 
 
 def test_the_command_line_goes_by_its_installed_name() -> None:
-    assert not [f"{a} imports {b}" for a, b in EDGES if b.split(".")[0] == "cli"]
+    assert not [f"{a} imports {b}" for a, b in edges() if b.split(".")[0] == "cli"]
 
 
 def test_no_cycles() -> None:
-    TopologicalSorter(GRAPH).prepare()  # raises CycleError, which names the modules
+    TopologicalSorter(graph()).prepare()  # raises CycleError, which names the modules
 
 
 def test_no_vague_names() -> None:
@@ -83,6 +93,6 @@ def test_no_vague_names() -> None:
 
 
 def test_the_library_never_prints() -> None:
-    library = [(module, tree) for module, tree in TREES.items() if module.startswith("nlptasks")]
-    names = [(module, node) for module, tree in library for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    library = [module for module in MODULES if module.startswith("nlptasks")]
+    names = [(module, node) for module in library for node in ast.walk(tree(module)) if isinstance(node, ast.Name)]
     assert not [f"{module}:{node.lineno}" for module, node in names if node.id == "print"]

@@ -1,8 +1,7 @@
-"""Run nlpk in this process, which is fast, or in one of its own where signals, pipes and the end of it matter."""
+"""Run nlpk in this process, which is faster than `spawn`; that is for signals, pipes and the end of a process."""
 
 import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,17 +61,6 @@ def nlpk(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyP
         return Result(status, out, err.decode())
 
     return run
-
-
-@pytest.fixture
-def spawn() -> Callable[..., subprocess.Popen[bytes]]:
-    """Give what starts nlpk in a process of its own."""
-
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([sys.executable, "-m", "nlpk", *map(str, arguments)], **pipes)
-
-    return start
 
 
 @pytest.fixture

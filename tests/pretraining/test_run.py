@@ -3,7 +3,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from nlptasks.pretraining.settings import Shape
 from nlptasks.training import checkpoint
 
 Make = Callable[..., Plan]
+Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
 def same(one: Path, other: Path) -> bool:
@@ -118,23 +118,36 @@ def test_a_seed_decides(plan: Make, tmp_path: Path) -> None:
     assert not same(tmp_path / "a", tmp_path / "c")
 
 
-def test_a_killed_run_goes_on_where_it_was_saved(plan: Make, tmp_path: Path) -> None:
+STARTING = """
+import os, sys
+from pathlib import Path
+import nlptasks.pretraining.run as r
+from nlptasks.backbone import hardware
+from nlptasks.pretraining.documents import Source
+from nlptasks.pretraining.plan import Plan, planned
+from nlptasks.pretraining.settings import Shape
+hardware.matrix_rate = lambda *_: 1e12
+plan, out = {plan!r}, Path(sys.argv[1])
+"""
+REPORTING = """
+for report in r.Pretraining(plan, out):
+    print(report.step, flush=True)
+"""
+
+
+def test_a_killed_run_goes_on_where_it_was_saved(plan: Make, tmp_path: Path, spawn: Spawn) -> None:
     """Kill -9, in a process of its own, in the middle of a run that saves after every update."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     chosen = plan(steps=60, save_every=0.0)
-    code = (
-        "import sys, torch, nlptasks.pretraining.run as r; from nlptasks.pretraining.documents import Source;"
-        "from nlptasks.pretraining.plan import Plan;"
-        "from nlptasks.pretraining.settings import Shape; from pathlib import Path; torch.set_num_threads(1);"
-        f"r.MEASURED = 0.001; plan = {chosen!r};"
-        "[print(x.step, flush=True) for x in r.Pretraining(plan, Path(sys.argv[1]))]"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        while process.stdout.readline() not in (b"20\n", b""):
-            pass
-        process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    script = tmp_path / "worker.py"
+    script.write_text(STARTING.format(plan=chosen) + REPORTING)
+    process = spawn(script, out, program="script")
+    assert process.stdout
+    while process.stdout.readline() not in (b"20\n", b""):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     saved = json.loads((out / "last" / "run.json").read_text("utf-8"))["run"]["step"]
     assert 0 < saved < 60
     assert not (out / "nlpk.json").exists()
@@ -233,16 +246,8 @@ def test_another_corpus_or_plan_is_refused_on_resume(
         planned(out)
 
 
-WORKER = """
-import sys
-from pathlib import Path
-import nlptasks.pretraining.run as r
-from nlptasks.pretraining.documents import Source
-from nlptasks.pretraining.plan import Plan, planned
-from nlptasks.pretraining.settings import Shape
-r.MEASURED = 0.001
-plan, out = {plan}, Path(sys.argv[1])
-first = r.Pretraining(plan, out, hours=float(__import__("os").environ["RANK"]))
+STOPPING = """
+first = r.Pretraining(plan, out, hours=float(os.environ["RANK"]))
 assert [report.step for report in first] == [1]
 assert not first.finished
 second = r.Pretraining(planned(out), out, resume=True)
@@ -257,13 +262,13 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def test_two_processes_train_the_model_that_one_does(plan: Make, tmp_path: Path) -> None:
+def test_two_processes_train_the_model_that_one_does(plan: Make, tmp_path: Path, spawn: Spawn) -> None:
     """They find each other as torchrun's do; the time of one of them is over after an update, and both stop."""
     script = tmp_path / "worker.py"
-    script.write_text(WORKER.format(plan=f"{plan()!r}"))
+    script.write_text(STARTING.format(plan=plan()) + STOPPING)
     common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, str(script), str(tmp_path / "two")]
-    started = [subprocess.Popen(command, env={**common, "RANK": n, "LOCAL_RANK": n}) for n in "01"]
+    ranks = [{**common, "RANK": number, "LOCAL_RANK": number} for number in "01"]
+    started = [spawn(script, tmp_path / "two", program="script", env=env, stderr=None) for env in ranks]
     list(Pretraining(plan(), tmp_path / "one"))
     assert [process.wait(120) for process in started] == [0, 0]
     one, other = (load_file(tmp_path / name / weights.WEIGHTS) for name in ("one", "two"))

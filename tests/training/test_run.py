@@ -4,9 +4,8 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from nlptasks.training.optimizers import KINDS
 from nlptasks.training.run import Plan, Training, planned
 
 MakePlan = Callable[..., Plan]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 def trained(plan: Plan, out: Path, *, stop: int | None = None, resume: bool = False) -> Training:
@@ -415,9 +415,8 @@ ENDLESS = {"method": "cosent", "steps": 90, "evaluate-every": 30, "save-every": 
 
 
 @pytest.fixture
-def start(tiny_folder: Path, pairs: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(spawn: Start, tiny_folder: Path, pairs: Path) -> Start:
     """Start `nlpk train similarity` in a process of its own."""
-    started: list[subprocess.Popen[str]] = []
 
     def run(out: Path, *options: object) -> subprocess.Popen[str]:
         chosen = options or (
@@ -425,14 +424,9 @@ def start(tiny_folder: Path, pairs: Path) -> Iterator[Callable[..., subprocess.P
             *("--dtype", "float32", "--batch-size", 4, "--limit", 16, "--learning-rate", 1e-3, "--device", "cpu"),
             *itertools.chain.from_iterable((f"--{name}", value) for name, value in ENDLESS.items()),
         )
-        command = [sys.executable, "-m", "nlpk", "train", "similarity", *map(str, chosen)]
-        started.append(subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return started[-1]
+        return spawn("train", "similarity", *chosen, text=True)
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    return run
 
 
 def wait_for(out: Path, step: int) -> None:
@@ -448,13 +442,12 @@ def wait_for(out: Path, step: int) -> None:
     pytest.fail("the run did not start")
 
 
-def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(start: Start, tmp_path: Path) -> None:
     whole, parts = start(tmp_path / "whole"), start(tmp_path / "parts")
     wait_for(tmp_path / "parts", 20)
     parts.send_signal(signal.SIGKILL)
-    assert parts.wait() == -signal.SIGKILL
+    parts.communicate()
+    assert parts.returncode == -signal.SIGKILL
     assert 20 <= json.loads((run.last_of(tmp_path / "parts") / "run.json").read_text())["run"]["step"] < 90
     resumed = start(tmp_path / "parts", "--resume", tmp_path / "parts", "--device", "cpu")
     for process in (whole, resumed):
@@ -467,9 +460,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_interrupted_saves_its_state(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: int, status: int
-) -> None:
+def test_a_run_that_is_interrupted_saves_its_state(start: Start, tmp_path: Path, number: int, status: int) -> None:
     process = start(tmp_path / "out")
     wait_for(tmp_path / "out", 10)
     process.send_signal(number)
