@@ -5,11 +5,9 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +27,7 @@ from . import (
     predict,
     pretrain,
     search,
+    signals,
     tasks,
     train,
     uci,
@@ -40,6 +39,7 @@ REWORDED = {
     "Value error, ": "",
     ". Did you mean": "; did you mean",
     "Input should be a valid integer, unable to parse string as an integer": "expected a whole number",
+    "Input should be greater than or equal to": "expected at least",
     "Input should be a valid number, unable to parse string as a number": "expected a number",
 }
 
@@ -72,15 +72,6 @@ def root(
     """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated like Ctrl-C: what was done is kept."""
-
-
-def terminate(signum: int, frame: FrameType | None) -> None:
-    """Turn SIGTERM into an exception."""
-    raise Terminated
-
-
 def commands() -> list[str]:
     """List every command by its path, such as `search build`."""
     return paths(typer.main.get_command(app), ())
@@ -98,7 +89,6 @@ def main() -> None:
     """Run nlpk and end with its status."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    signal.signal(signal.SIGTERM, terminate)
     status = run(arguments, debug) if prepared() else 2
     # Not sys.exit: a thread may still be reading stdin, and the interpreter's own end would wait for it or complain.
     os._exit(max(status, flushed(quiet=status == 2)))
@@ -152,8 +142,9 @@ def run(arguments: list[str], debug: bool = False) -> int:
         close_stdout()
         return 0
     except KeyboardInterrupt as error:
-        console.note("terminated" if isinstance(error, Terminated) else "interrupted")
-        return 143 if isinstance(error, Terminated) else 130
+        said, status = signals.told(error)
+        console.note(said)
+        return status
     except Exception as error:
         if debug:
             traceback.print_exception(error)
