@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.hardware import Machine
+from nlptasks.backbone.hardware import Machine, ready
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
@@ -61,7 +61,7 @@ class LanguageModel(nn.Module):
         transformed: Tensor = self.head(last[places])
         return transformed
 
-    def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
+    def token_loss(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int."""
         places, tokens = targets
         return self.mean_loss(self.states(groups, places), tokens)
@@ -88,7 +88,5 @@ class LanguageModel(nn.Module):
 
     def ready(self, machine: Machine) -> Self:
         """Move it to where it answers, in the number format and layout of that device."""
-        self.to(machine.place).eval().requires_grad_(False)
-        self.bert.to(machine.number_format).freeze()
-        self.head.to(machine.number_format).dense.freeze()
+        ready(self, machine, cast=(self.bert, self.head), frozen=(self.bert, self.head))
         return self
