@@ -96,7 +96,8 @@ class Output:
     def end(self) -> None:
         """Say what was not as it should be, and end with status 1 where records failed."""
         if not self.count:
-            console.note("no records on stdin" if self.source == "-" else f"{self.source}: no records in it")
+            none = "no records on stdin; name a FILE, or pipe some in"
+            console.note(none if self.source == "-" else f"{self.source}: no records in it")
         self.failures.end()
 
 

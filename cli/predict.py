@@ -195,9 +195,11 @@ def chosen(
     missing = [f.name for f in rows.describe(form.Row) if f.default is MISSING and f.name not in fills]
     if file is None and fills and not missing:
         return "-", None
-    lacking = f"no --{missing[0]}; give it too, or name a FILE whose records have the field" if missing else ""
+    lacking = (
+        f"no {option_name(missing[0])}; give it too, or name a FILE whose records have the field" if missing else ""
+    )
     if file is None and is_unfed():
-        first = " and ".join(f"--{name}" for name in missing or [asked(form)[0].name])
+        first = " and ".join(map(option_name, missing or [asked(form)[0].name]))
         raise UsageError(lacking if fills else f"no input: give {first}, name a FILE, or pipe records in")
     given = {*fills, *form.REFERENCES}
     main = next((name for name in form.COLUMNS_ASKED if name not in given), None) if fills else None
