@@ -373,14 +373,14 @@ def test_a_full_disk_leaves_no_folder_that_cannot_be_gone_on_with(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("nlptasks.training.run.save_file", full)
+        patch.setattr("nlptasks.training.state.save_file", full)
         with pytest.raises(type(error), match="No space left"):
             list(Training(plan(dev=None, steps=2), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     training = iter(Training(plan(steps=4, evaluate_every=2), tmp_path / "out"))
     next(step for step in training if step.scores is not None)
     with monkeypatch.context() as patch:
-        patch.setattr("nlptasks.training.run.save_file", full)
+        patch.setattr("nlptasks.training.state.save_file", full)
         with pytest.raises(type(error), match="No space left"):
             list(training)
     assert (tmp_path / "out" / "last").is_dir()
