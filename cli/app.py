@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 import io
 import os
-import signal
 import sys
 import traceback
 from contextlib import suppress
 from functools import cache
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +28,7 @@ from . import (
     predict,
     pretrain,
     search,
+    signals,
     tasks,
     train,
     uci,
@@ -41,6 +40,7 @@ REWORDED = {
     "Value error, ": "",
     ". Did you mean": "; did you mean",
     "Input should be a valid integer, unable to parse string as an integer": "expected a whole number",
+    "Input should be greater than or equal to": "expected at least",
     "Input should be a valid number, unable to parse string as a number": "expected a number",
 }
 
@@ -73,15 +73,6 @@ def root(
     """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated like Ctrl-C: what was done is kept."""
-
-
-def terminate(signum: int, frame: FrameType | None) -> None:
-    """Turn SIGTERM into an exception."""
-    raise Terminated
-
-
 @cache
 def tree() -> Any:  # noqa: ANN401 - typer's own click has no public types
     """Make the commands with their options, once: it takes longer than most of them take to start."""
@@ -105,7 +96,6 @@ def main() -> None:
     """Run nlpk and end with its status."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    signal.signal(signal.SIGTERM, terminate)
     status = run(arguments, debug) if prepared() else 2
     # Not sys.exit: a thread may still be reading stdin, and the interpreter's own end would wait for it or complain.
     os._exit(max(status, flushed(quiet=status == 2)))
@@ -159,8 +149,9 @@ def run(arguments: list[str], debug: bool = False) -> int:
         close_stdout()
         return 0
     except KeyboardInterrupt as error:
-        console.note("terminated" if isinstance(error, Terminated) else "interrupted")
-        return 143 if isinstance(error, Terminated) else 130
+        said, status = signals.told(error)
+        console.note(said)
+        return status
     except Exception as error:
         if debug:
             traceback.print_exception(error)

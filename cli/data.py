@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,12 +16,13 @@ import typer
 
 import nlptasks
 from nlptasks import files, rows
-from nlptasks.errors import RecordError, UsageError
+from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
 from .options import Reading, Writing, built, flag, flat, parameter, signed
 from .outputs import Failures, complaints, each
+from .sinks import encoded
 from .streams import read, refuse_input
 from .tasks import form_of, naming
 
@@ -93,10 +93,13 @@ def check(
     flaw = together(method, learning) if together else None
     deque(learning, maxlen=0)  # those that the flaw could be told without are counted, too
     counted = {"file": file, "task": task, "records": tally.good, "bad": failures.count, "fit_for": dict(tally.fit)}
-    print(json.dumps(counted | tally.traits, ensure_ascii=False))
+    sys.stdout.write(encoded(counted | tally.traits).decode())
+    name = "stdin" if file == "-" else file
     for said in filter(None, (flaw, tally.repeated())):
-        console.note(f"{'stdin' if file == '-' else file}: {said}")
-    if flaw or failures.count or not tally.good:
+        console.note(f"{name}: {said}")
+    if not tally.good and not failures.count:
+        raise InputError(f"{name}: no records in it; expected some to check")
+    if flaw or failures.count:
         raise SystemExit(1)
 
 
@@ -249,14 +252,12 @@ def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures
             raise RecordError("a lone surrogate, half of a character; it is no valid Unicode") from error
 
     made = (line for _, converted in each(found, use, failures) for line in converted)
-    frame = getattr(form, "FRAMES", {}).get(to)
-    if frame is None:
-        if header := getattr(form, "HEADERS", {}).get(to):
-            yield header.encode() + b"\n"
-        yield from (line + b"\n" for line in made)
-        return
-    opening, end = frame
+    header = getattr(form, "HEADERS", {}).get(to)
+    opening, end = getattr(form, "FRAMES", {}).get(to) or (f"{header}\n" if header else "", None)
     yield opening.encode()
+    number = -1
     for number, line in enumerate(made):
-        yield (b",\n" if number else b"") + line
-    yield end.encode()
+        yield line + b"\n" if end is None else (b",\n" if number else b"") + line
+    yield (end or "").encode()
+    if number < 0 and not failures.count:
+        console.note(f"nothing in the input becomes {to}")

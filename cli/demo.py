@@ -34,10 +34,17 @@ def demo(task: Asked = None, tried: Tried = False) -> None:
         raise UsageError(f"--try: of which task? one of {', '.join(nlptasks.names())}")
     if task is not None:
         form_of(task)
-    for name in [task] if task else nlptasks.names():
+    for name in [task] if task else sorted(nlptasks.names(), key=lacks_model):
         show_task(name, tried)
     if task is None:
         console.note("next: nlpk demo TASK --try, nlpk predict TASK --help, nlpk train TASK")
+
+
+def lacks_model(task: str) -> bool:
+    """Tell whether a task has no model that could answer; such ones are shown last."""
+    from nlptasks.training import models
+
+    return getattr(nlptasks.form(task), "NEEDS_MODEL", False) and models.find(task) is None
 
 
 def show_task(task: str, tried: bool) -> None:
@@ -50,13 +57,13 @@ def show_task(task: str, tried: bool) -> None:
     from nlptasks.training import models
 
     form = nlptasks.form(task)
-    found = models.find(task)
-    if found is None and getattr(form, "NEEDS_MODEL", False):
+    if lacks_model(task):
         if tried:
             raise ModelError(models.missing(task))
         methods = [(name, method.summary) for name, method in form.METHODS.items()]
         show(task, Shown("no model yet", [(models.missing(task), [])], ("method", "what it does"), methods))
         return
+    found = models.find(task)
     if tried:
         try_own(task, form, found)
         return

@@ -13,11 +13,13 @@ import typer
 from nlptasks import files
 from nlptasks.errors import UsageError
 from nlptasks.files import Record
-from nlptasks.similarity.row import ALIASES, Embedding, Options
+from nlptasks.similarity.row import ALIASES
+from nlptasks.similarity.settings import Embedding, Options
 
 from . import console
-from .options import FILE, JSON_LINES, Machine, Model, Reading, Writing, flat, refuse_key, refuse_other_endings
-from .outputs import TABLES, JsonLines, Output, Sink, opened
+from .options import FILE, JSON_LINES, Computing, Model, Reading, Writing, flat, refuse_key, refuse_other_endings
+from .outputs import Output, opened
+from .sinks import TABLES, JsonLines, Sink
 from .streams import records, refuse_input, skip
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def embed(
     model: Model,
     reading: Reading,
     writing: Writing,
-    machine: Machine,
+    machine: Computing,
     name: As = "vector",
 ) -> None:
     """Turn sentences into vectors.
@@ -102,7 +104,7 @@ def naming(field: str) -> dict[str, Any]:
     return {"needed": field}
 
 
-def load_model(model: Model, options: Options, machine: Machine) -> Loaded:
+def load_model(model: Model, options: Options, machine: Computing) -> Loaded:
     """Load similarity's model."""
     from nlptasks.similarity.task import load
     from nlptasks.training import models

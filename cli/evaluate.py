@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,13 +18,15 @@ from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.files import Record
 
 from . import console
-from .options import Machine, Model, Reading, built, choice, flag, parameter, signed
+from .filling import parser
+from .options import Computing, Model, Reading, built, choice, flag, parameter, signed
 from .outputs import Failures, each
-from .predict import load_model, parser
+from .predict import load_model
+from .sinks import encoded
 from .streams import read
 from .tasks import naming
 
-GROUPS = (Model, Reading, Machine)
+GROUPS = (Model, Reading, Computing)
 Scores = Iterator[tuple[Any, ...]]  # settings, scores, method, model, seconds
 Labelled = list[tuple[int, Any]]  # place in the file, from 0, and row
 
@@ -78,7 +79,7 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
             made |= {"seconds": round(seconds, 3), "records_per_second": round(len(labelled) / max(seconds, 1e-9), 1)}
             results.append(made)
             if values["json"]:
-                print(json.dumps(made, ensure_ascii=False, allow_nan=False), flush=True)
+                print(encoded(made).decode(), end="", flush=True)
     if not values["json"]:
         show(results)
     failures.end()
@@ -132,15 +133,14 @@ def predictions_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -
     if len(values["files"]) > 1:
         raise UsageError("--predictions goes with one FILE, whose records it answers line by line")
     predicted = [record.fields.get("prediction") for record in files.read_records(name, format="jsonl")]
-    asks = "options" in inspect.signature(module.score_predictions).parameters  # such as where the tables are
-    told = {"options": built(form.Options, values)} if asks else {}
+    options = built(form.Options, values)  # such as where the tables are
 
     def score(labelled: Labelled) -> Scores:
         if labelled[-1][0] >= len(predicted):
             raise InputError(f"{name}: {len(predicted)} predictions for more records; expected one for each, in order")
         yield (
             {},
-            module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled], **told),
+            module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled], options),
             None,
             name,
             0.0,

@@ -40,13 +40,13 @@ def register(app: typer.Typer) -> None:
 
 def list_models() -> None:
     """List the models there are: chosen, trained, embedded."""
-    from nlptasks.backbone import weights
+    from nlptasks.backbone import sums
     from nlptasks.training import models
 
     found = models.listed()
     lines = [(model.task, model.method, origin(model), str(model.folder)) for model in found]
     alone = ", ".join(task for task in nlptasks.names() if models.is_alone(task))
-    lines.append(("backbone", "", "embedded" + (alone and f", answers {alone}"), str(weights.DEFAULT)))
+    lines.append(("backbone", "", "embedded" + (alone and f", answers {alone}"), str(sums.DEFAULT)))
     console.table("", ("task", "method", "origin", "folder"), lines)
 
 
@@ -57,11 +57,11 @@ def origin(model: Listed) -> str:
 
 def show(folder: Folder) -> None:
     """Print what a model says of itself, as JSON: task, settings, data, scores."""
-    from nlptasks.backbone import weights
+    from nlptasks.backbone.config import read_config
     from nlptasks.training import checkpoint
 
     opened = checkpoint.open_folder(folder)
-    config = weights.read_config(folder)
+    config = read_config(folder)
     shape = f"{config.num_hidden_layers} x {config.hidden_size}, {config.vocab_size} tokens"
     print(json.dumps({**opened.about, "shape": shape, "fingerprint": opened.fingerprint}, ensure_ascii=False, indent=2))
 
@@ -93,7 +93,7 @@ def export(
     """Write a model in another toolkit's form, with equal vectors there."""
     from nlptasks.backbone.hardware import Machine
     from nlptasks.similarity.export import sentence_transformers
-    from nlptasks.similarity.row import Options
+    from nlptasks.similarity.settings import Options
     from nlptasks.similarity.task import load
     from nlptasks.training import checkpoint
 

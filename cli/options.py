@@ -67,7 +67,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Computing:
     """What computes, and how."""
 
     device: str = "auto"

@@ -15,7 +15,7 @@ from nlptasks.errors import NlpkError
 from nlptasks.xiangqi.settings import Playing
 
 from . import console
-from .options import Machine, Model, flat
+from .options import Computing, Model, flat
 
 if TYPE_CHECKING:
     from nlptasks.xiangqi.games import Game
@@ -48,7 +48,7 @@ class Board:
     """Plies after which a game of the model with itself ends."""
 
 
-def play(*, board: Board, playing: Playing, model: Model, machine: Machine) -> None:
+def play(*, board: Board, playing: Playing, model: Model, machine: Computing) -> None:
     """Play xiangqi: a board in the terminal, legal moves only, in Chinese or ICCS notation.
 
     Type help for what can be typed; an empty line or the end of the input changes nothing or ends the game.
@@ -61,7 +61,7 @@ def play(*, board: Board, playing: Playing, model: Model, machine: Machine) -> N
     table.run()
 
 
-def loaded(playing: Playing, model: Model, machine: Machine) -> Any:  # noqa: ANN401 - a class that needs torch
+def loaded(playing: Playing, model: Model, machine: Computing) -> Any:  # noqa: ANN401 - a class that needs torch
     """Load the model that plays."""
     from .uci import mover
 
@@ -201,8 +201,9 @@ class Table:
 
     def show(self) -> None:
         """Draw the board."""
-        drawn = rows(self.game, flipped=self.flipped, traditional=self.board.traditional)
         out = console.console(True)
+        coloured = out.is_terminal and not out.no_color
+        drawn = rows(self.game, flipped=self.flipped, traditional=self.board.traditional, coloured=coloured)
         for line in drawn:
             out.print(line, soft_wrap=True)
         state = {"check": " 将军 check!", "repetition": " (this position has stood before)"}.get(self.game.state, "")
@@ -232,8 +233,11 @@ def saved(game: Game, result: str, ending: str) -> str:
     return pgn.written(fields)
 
 
-def rows(game: Game, *, flipped: bool, traditional: bool) -> list[str]:
-    """Draw the board in full-width characters with rich's marks for colours, Red below unless it is turned."""
+def rows(game: Game, *, flipped: bool, traditional: bool, coloured: bool) -> list[str]:
+    """Draw the board in full-width characters with rich's marks for colours, Red below unless it is turned.
+
+    Without colours the sides have characters of their own.
+    """
     from nlptasks.xiangqi.board import FILES, RANKS
     from nlptasks.xiangqi.tables import MOVES
 
@@ -242,19 +246,20 @@ def rows(game: Game, *, flipped: bool, traditional: bool) -> list[str]:
     names = "  " + "".join(chr(ord("ａ") + file) + " " for file in files)
     lines = [names]
     for rank in range(RANKS)[:: 1 if flipped else -1]:
-        cells = [cell(game, rank * FILES + file, marked, traditional=traditional) for file in files]
+        cells = [cell(game, rank * FILES + file, marked, traditional, coloured) for file in files]
         lines.append(f"{rank} " + " ".join(cells))
         if rank == (4 if flipped else 5):
             lines.append("    [dim]楚 河             汉 界[/dim]")
     return lines
 
 
-def cell(game: Game, square: int, marked: list[int], *, traditional: bool) -> str:
+def cell(game: Game, square: int, marked: list[int], traditional: bool, coloured: bool) -> str:
     """Draw one square."""
-    from nlptasks.xiangqi.notation import BLACK_NAMES, RED_NAMES, TRADITIONAL
+    from nlptasks.xiangqi.notation import BLACK_NAMES, DRAWN_BLACK, DRAWN_RED, RED_NAMES, TRADITIONAL
 
     piece = game.now.squares[square]
-    name = (RED_NAMES if piece > 0 else BLACK_NAMES)[abs(piece)] if piece else "＋"
+    red, black = (RED_NAMES, BLACK_NAMES) if coloured else (DRAWN_RED, DRAWN_BLACK)
+    name = (red if piece > 0 else black)[abs(piece)] if piece else "＋"
     name = name.translate(TRADITIONAL) if traditional else name
     style = "bold red" if piece > 0 else "bold cyan" if piece else "dim"
     return f"[{style}{' reverse' if square in marked else ''}]{name}[/]"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shlex
 import sys
 import time
@@ -22,6 +21,7 @@ from nlptasks.pretraining.settings import ELSEWHERE, Settings, Shape
 from . import __version__, console
 from .options import built, choice, flag, given, parameter, signed
 from .outputs import complaints
+from .sinks import encoded
 from .train import absolute, backbone_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def examine(values: Mapping[str, Any]) -> None:
         made = {"model": backbone.name, "file": name, "tokens": found.tokens, "unknown": found.unknown}
         results.append({**made, "scores": found.scores, "seconds": round(time.monotonic() - started, 3)})
         if values["json"]:
-            print(json.dumps(results[-1], ensure_ascii=False), flush=True)
+            print(encoded(results[-1]).decode(), end="", flush=True)
     if not values["json"]:
         lines = [[Path(one["file"]).name, f"{one['tokens']:,}", f"{one['unknown']:.4%}"] for one in results]
         scores = [[f"{score:.4f}" for score in one["scores"].values()] for one in results]

@@ -13,12 +13,13 @@ import typer
 
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.files import Record
-from nlptasks.similarity.row import Options
+from nlptasks.similarity.settings import Options
 
 from . import console
 from .embed import answered, load_model, naming
-from .options import FILE, Machine, Model, Reading, Writing, flat, refuse_key
-from .outputs import Failures, Pair, complaints, json_lines, opened
+from .options import FILE, Computing, Model, Reading, Writing, flat, refuse_key
+from .outputs import Failures, complaints, opened
+from .sinks import Pair, json_lines
 from .streams import one, records, refuse_input, skip
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def build(
     options: Options,
     model: Model,
     reading: Reading,
-    machine: Machine,
+    machine: Computing,
 ) -> None:
     """Build an index from texts, one a line or a record."""
     from nlptasks.similarity.index import Index
@@ -66,7 +67,7 @@ def build(
         fill(Index.create(out, exact_below=exact_below, overwrite=overwrite, **settings), found, loaded, field)
 
 
-def add(*, index: Folder, file: FILE = None, moved: Moved = None, reading: Reading, machine: Machine) -> None:
+def add(*, index: Folder, file: FILE = None, moved: Moved = None, reading: Reading, machine: Computing) -> None:
     """Add texts to an index, with the model it was built with."""
     from nlptasks.similarity.index import Index
 
@@ -97,7 +98,7 @@ def query(
     moved: Moved = None,
     reading: Reading,
     writing: Writing,
-    machine: Machine,
+    machine: Computing,
 ) -> None:
     """Find the texts nearest to a question.
 
@@ -190,7 +191,7 @@ def hits(window: Window, index: Index, k: int) -> list[Pair]:
     ]
 
 
-def load_for(index: Index, machine: Machine, moved: str | None = None) -> Loaded:
+def load_for(index: Index, machine: Computing, moved: str | None = None) -> Loaded:
     """Load the model that an index was built with, whichever was chosen since.
 
     Args:

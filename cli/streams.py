@@ -32,10 +32,10 @@ def records(
         naming: more of `files.Naming`.
 
     Raises:
-        UsageError: no file, and a terminal on stdin.
+        UsageError: no file, and nothing on stdin that could be read.
         InputError: the file cannot be read.
     """
-    if file is None and is_terminal():
+    if file is None and is_unfed():
         raise UsageError("no input: name a FILE, or pipe something in; --help shows how")
     source = file or "-"
     return source, read(source, reading, names, **naming)
@@ -49,8 +49,8 @@ def read(source: str, reading: Reading, names: tuple[str, ...], **naming: Any) -
 
 
 def one(**fields: str | list[str]) -> Iterator[Record]:
-    """Make the only record of a command line, given by its options."""
-    return iter([Record("options", 0, dict(fields))])
+    """Make the only record of a command line, given by its options: it has no place that could be named."""
+    return iter([Record("", 0, dict(fields))])
 
 
 def refuse_input(file: str | None, **outputs: str | Path | None) -> None:
@@ -75,8 +75,11 @@ def same(read_from: os.stat_result, path: str | Path) -> bool:
     return os.path.exists(path) and os.path.samestat(read_from, os.stat(path))
 
 
-def is_terminal() -> bool:
-    """Tell whether stdin is a terminal, where nothing is piped in."""
+def is_unfed() -> bool:
+    """Tell whether nothing can come from stdin: it is a terminal, or the null device, as in a script's background."""
+    with suppress(OSError, ValueError, AttributeError):
+        if os.path.samestat(os.fstat(sys.stdin.fileno()), os.stat(os.devnull)):
+            return True
     return sys.stdin is not None and sys.stdin.isatty()
 
 

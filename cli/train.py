@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
 from importlib.resources import files as resources
+from os.path import expanduser
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from .outputs import complaints
 
 if TYPE_CHECKING:
     from nlptasks.training.run import Plan, Training
+
+SCORES = 3  # that the last line of a training shows at most
 
 
 def register(app: typer.Typer) -> None:
@@ -83,9 +86,15 @@ def train(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         if (training.out / "last").is_dir():
             console.note(f"stopped at update {training.run.step}; go on with: nlpk train {task} --resume {folder}")
         raise
-    scored = ", ".join(f"{name} {value:.4f}" for name, value in training.scores.items())
-    console.note(f"model in {training.out}" + (f" ({scored})" if scored else ""))
+    console.note(f"model in {training.out}{scored(training)}")
     console.note(f"to let it answer from now on: nlpk models use {task} {folder}")
+
+
+def scored(training: Training) -> str:
+    """Name the scores of a model, the one that it was chosen by first; of many only some, the model's card has all."""
+    names = sorted(training.scores, key=lambda name: name != training.task.best)
+    shown = [f"{name} {training.scores[name]:.4f}" for name in names[:SCORES]]
+    return f" ({', '.join(shown + ['…'][: len(names) - SCORES])})" if shown else ""
 
 
 def begun(task: str, form: ModuleType, values: Mapping[str, Any]) -> Training:
@@ -125,8 +134,10 @@ def planned_by_flags(task: str, form: ModuleType, values: Mapping[str, Any]) -> 
         task=task,
         method=method,
         settings=as_plain(settings),
-        train=tuple(Source(absolute(name), reading.format, reading.names(), reading.encoding) for name in train_files),
-        dev=Source(absolute(dev), encoding=reading.encoding) if dev else None,
+        train=tuple(
+            Source(expanduser(name), reading.format, reading.names(), reading.encoding) for name in train_files
+        ),
+        dev=Source(expanduser(dev), encoding=reading.encoding) if dev else None,
         backbone=backbone_of(values),
         command=shlex.join(["nlpk", *sys.argv[1:]]),
         version=__version__,

@@ -11,7 +11,7 @@ import typer
 from nlptasks.xiangqi.settings import Playing
 
 from . import __version__
-from .options import Machine, Model, flat
+from .options import Computing, Model, flat
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("uci")(flat(uci))
 
 
-def uci(*, playing: Playing, model: Model, machine: Machine) -> None:
+def uci(*, playing: Playing, model: Model, machine: Computing) -> None:
     """Play xiangqi as a UCI engine on stdin and stdout, for boards and matches (UCI_Variant xiangqi)."""
     from nlptasks.xiangqi.engine import Engine
 
@@ -28,7 +28,7 @@ def uci(*, playing: Playing, model: Model, machine: Machine) -> None:
         print(answer, flush=True)
 
 
-def mover(playing: Playing, model: Model, machine: Machine) -> Any:  # noqa: ANN401 - a class that needs torch
+def mover(playing: Playing, model: Model, machine: Computing) -> Any:  # noqa: ANN401 - a class that needs torch
     """Load the model that plays."""
     from pathlib import Path
 

@@ -34,6 +34,17 @@ class Work:
     targets: Tensor | None
     tokens: int
 
+    @property
+    def taught(self) -> Tensor:
+        """Give the targets, which what is only asked about lacks.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.targets is None:
+            raise ValueError("training needs targets")
+        return self.targets
+
     def to(self, device: torch.device) -> Work:
         """Move the tensors to a device."""
         targets = None if self.targets is None else self.targets.to(device)

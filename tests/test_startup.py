@@ -1,13 +1,17 @@
 """Hold every start to what it needs: help answers at once, and asking a model loads no more than the model."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import nlpk
+from nlptasks.backbone import sums
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"datasets", "jieba", "numpy", "scipy", "torch", "transformers"}
@@ -61,6 +65,18 @@ def test_comparing_two_sentences_imports_no_more_than_the_model() -> None:
     assert -1 <= json.loads(output)["prediction"]["cosine"] <= 1
     assert "torch" in imported
     assert not imported & NOT_FOR_ASKING
+
+
+def test_listing_and_showing_models_imports_no_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NLPK_HOME", str(tmp_path))
+    model = tmp_path / "runs/similarity/first"
+    shutil.copytree(sums.DEFAULT, model)
+    about = {"format": 1, "task": "similarity", "method": "cosent", "settings": {}}
+    (model / "nlpk.json").write_text(json.dumps(about))
+    for command, said in ((("list",), "similarity\tcosent\trun\t"), (("show", str(model)), '"method": "cosent"')):
+        output, imported = run("models", *command)
+        assert said in output
+        assert not imported & (HEAVY - {"numpy"})
 
 
 def test_two_people_at_a_board_need_no_torch() -> None:

@@ -24,7 +24,8 @@ from nlptasks.backbone.heads import TokenHead
 from nlptasks.errors import RecordError
 from nlptasks.inference.predictor import stream
 from nlptasks.training import checkpoint
-from nlptasks.training.data import Source, load, to_learn, to_score
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_learn, to_score
 from nlptasks.training.run import Plan, Training
 from nlptasks.training.settings import Method, TrainingSettings, as_plain, resolve
 from nlptasks.training.trainer import Run, fit

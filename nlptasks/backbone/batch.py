@@ -88,6 +88,28 @@ def restored(answers: Tensor, order: Sequence[int]) -> Tensor:
     return torch.empty_like(answers).index_copy_(0, places, answers)
 
 
+def positions_of(batch: Batch, start: int) -> Tensor:
+    """Give a batch's positions (B, T): its own, or counted on from `start`."""
+    if batch.positions is not None:
+        return batch.positions
+    rows, length = batch.ids.shape
+    return torch.arange(start, start + length, device=batch.ids.device).expand(rows, length)
+
+
+def rows_of_tokens(groups: Sequence[Batch]) -> Tensor:
+    """Number, for each token of the groups laid end to end, the row it belongs to: (N,) int."""
+    device = groups[0].ids.device
+    lengths = torch.cat([torch.full(group.ids.shape[:1], group.ids.shape[1], device=device) for group in groups])
+    return torch.arange(len(lengths), device=device).repeat_interleave(lengths)
+
+
+def split(states: Tensor, groups: Sequence[Batch], columns: slice | None = None) -> list[Tensor]:
+    """Cut the states (N, H) of groups laid end to end, or of some of their columns, into (B, T, H) for each group."""
+    shapes = [group.ids[:, columns or slice(None)].shape for group in groups]
+    parts = torch.split(states, [shape.numel() for shape in shapes])
+    return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
+
+
 class Budget:
     """How many tokens go through the model at once; halves itself where memory runs out."""
 

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.attention import Remembering, attend
+from nlptasks.backbone.batch import Batch, positions_of, rows_of_tokens, split
+from nlptasks.backbone.config import Config as Config  # as others know it
 from nlptasks.backbone.dropout import Dropout
-from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.linear import Linear, freeze
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -31,28 +32,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "swish": F.silu,
 }
-
-#: The longest rows for which plain products beat the fused attention, with and without gradients.
-LONGEST_LEARNED, LONGEST_READ = 512, 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """The shape of a BERT, under Hugging Face's names."""
-
-    vocab_size: int
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
-    initializer_range: float = 0.02
-    pad_token_id: int = 0
 
 
 class Table(nn.Embedding):
@@ -101,82 +80,6 @@ class Norm(nn.LayerNorm):
         gain: Tensor = self.weight + self.gain_shift(condition)
         bias: Tensor = self.bias + self.bias_shift(condition)
         return F.layer_norm(x, self.normalized_shape, eps=self.eps) * gain[rows] + bias[rows]
-
-
-class Remembering(Protocol):
-    """What keeps the keys and values of tokens already read."""
-
-    @property
-    def length(self) -> int:
-        """Count the tokens read."""
-        ...
-
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the new tokens of a layer, (B, A, T, D) each, and give all that they may see, (B, A, S, D)."""
-        ...
-
-
-class Memory:
-    """Keys and values of the tokens already read, for each layer (B, A, S, D): what makes writing cheap."""
-
-    def __init__(self) -> None:
-        """Start with nothing read."""
-        self.layers: list[tuple[Tensor, Tensor]] = []
-
-    @property
-    def length(self) -> int:
-        """Count the tokens read."""
-        return self.layers[0][0].shape[2] if self.layers else 0
-
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add the new tokens of a layer, (B, A, T, D) each, and give all of them, (B, A, S, D)."""
-        if layer == len(self.layers):
-            self.layers.append((keys, values))
-        else:
-            old_keys, old_values = self.layers[layer]
-            self.layers[layer] = torch.cat([old_keys, keys], 2), torch.cat([old_values, values], 2)
-        return self.layers[layer]
-
-    def select(self, rows: Tensor) -> Memory:
-        """Keep, repeat or reorder rows, (B',) int: finished rows leave, beams branch."""
-        chosen = Memory()
-        chosen.layers = [(keys[rows], values[rows]) for keys, values in self.layers]
-        return chosen
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    """Compute scaled dot-product attention.
-
-    Args:
-        queries: (B, A, T, D).
-        keys: (B, A, S, D).
-        values: (B, A, S, D).
-        mask: (B, 1, T, S) additive, or none.
-        dropout: share of the attention weights set to 0.
-
-    Returns:
-        (B, A, T, D).
-    """
-    plain = dropout == 0 and queries.dtype == torch.bfloat16 and queries.device.type == "cpu"
-    if plain and keys.shape[2] <= (LONGEST_LEARNED if torch.is_grad_enabled() else LONGEST_READ):
-        return attend_plainly(queries, keys, values, mask)
-    if mask is not None:
-        mask = mask.to(queries.dtype)
-    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
-
-
-def attend_plainly(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Compute attention as two plain products, which beat the fused kernel on short rows in bf16 on a CPU.
-
-    Measured on 2 cores for 170 x 12 tokens and 12 heads without gradients: 2.5 ms against 4.5 ms; on one core for
-    24 x 128 tokens and 4 heads of 64, forward and backward: 15 ms against 59 ms. The arguments are those of `attend`.
-    """
-    rows, heads, length, width = queries.shape
-    flat = (rows * heads, -1, width)
-    scores = torch.bmm(queries.reshape(flat), keys.reshape(flat).transpose(1, 2)).mul_(width**-0.5)
-    if mask is not None:
-        scores = (scores.view(rows, heads, length, -1) + mask.to(scores.dtype)).view_as(scores)
-    return torch.bmm(scores.softmax(-1), values.reshape(flat)).view(rows, heads, length, width)
 
 
 @dataclass(frozen=True)
@@ -287,10 +190,7 @@ class Bert(nn.Module):
 
     def freeze(self) -> Bert:
         """Make ready for inference alone: evaluation mode, weights laid out for the processor."""
-        self.eval().requires_grad_(False)
-        for module in self.modules():
-            if isinstance(module, Linear):
-                module.freeze()
+        freeze(self.eval().requires_grad_(False))
         return self
 
     def forward(self, batch: Batch, memory: Remembering | None = None, condition: Tensor | None = None) -> Tensor:
@@ -358,10 +258,15 @@ class Bert(nn.Module):
     def token_states(self, groups: Sequence[Batch]) -> Tensor:
         """Look up the embeddings of tokens, (N, H), and add those of what stands beside them."""
         states: Tensor = self.tokens(torch.cat([group.ids.reshape(-1) for group in groups]))
-        beside = [group.beside.flatten(0, 1) for group in groups if group.beside is not None]
-        if not beside:
+        width = next((group.beside.shape[2] for group in groups if group.beside is not None), None)
+        if width is None:
             return states
-        return states + sum_of_rows(torch.cat(beside), self.tokens.weight, self.config.pad_token_id)
+        pad = self.config.pad_token_id
+        beside = [
+            group.ids.new_full((group.ids.numel(), width), pad) if group.beside is None else group.beside.flatten(0, 1)
+            for group in groups
+        ]
+        return states + sum_of_rows(torch.cat(beside), self.tokens.weight, pad)
 
     def segment_states(self, groups: Sequence[Batch]) -> Tensor:
         """Look up the segments' embeddings: (N, H), or (H,) where every token is in segment 0."""
@@ -380,25 +285,3 @@ def sum_of_rows(ids: Tensor, table: Tensor, pad: int) -> Tensor:
     counts.scatter_add_(1, ids, torch.ones_like(ids, dtype=table.dtype))
     counts[:, pad] = 0
     return counts @ table
-
-
-def positions_of(batch: Batch, start: int) -> Tensor:
-    """Give a batch's positions (B, T): its own, or counted on from `start`."""
-    if batch.positions is not None:
-        return batch.positions
-    rows, length = batch.ids.shape
-    return torch.arange(start, start + length, device=batch.ids.device).expand(rows, length)
-
-
-def rows_of_tokens(groups: Sequence[Batch]) -> Tensor:
-    """Number, for each token of the groups laid end to end, the row it belongs to: (N,) int."""
-    device = groups[0].ids.device
-    lengths = torch.cat([torch.full(group.ids.shape[:1], group.ids.shape[1], device=device) for group in groups])
-    return torch.arange(len(lengths), device=device).repeat_interleave(lengths)
-
-
-def split(states: Tensor, groups: Sequence[Batch], columns: slice | None = None) -> list[Tensor]:
-    """Cut the states (N, H) of groups laid end to end, or of some of their columns, into (B, T, H) for each group."""
-    shapes = [group.ids[:, columns or slice(None)].shape for group in groups]
-    parts = torch.split(states, [shape.numel() for shape in shapes])
-    return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]

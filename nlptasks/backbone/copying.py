@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import split
+from nlptasks.backbone.batch import Batch, split
 
 #: In front of the names of the weights.
 FRONT = "copier."

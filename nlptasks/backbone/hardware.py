@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.linear import freeze
 from nlptasks.errors import UsageError
 
 # oneDNN keeps what it has compiled for each shape of a product, by default for 1,024 of them. Passes hardly ever have
@@ -59,6 +61,22 @@ class Machine:
 
 
 ANY = Machine()
+
+
+def ready(model: nn.Module, machine: Machine, *, cast: Iterable[nn.Module], frozen: Iterable[nn.Module]) -> None:
+    """Move a model to where it answers, no longer to learn.
+
+    Args:
+        model: whole.
+        machine: what computes.
+        cast: its parts that compute in the machine's number format.
+        frozen: its parts whose linear layers are laid out for the processor, and can no longer be stored.
+    """
+    model.to(machine.place).eval().requires_grad_(False)
+    for part in cast:
+        part.to(machine.number_format)
+    for part in frozen:
+        freeze(part)
 
 
 def device(name: str = "auto") -> torch.device:

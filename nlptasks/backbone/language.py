@@ -10,10 +10,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import Bert, rows_of_tokens
+from nlptasks.backbone.batch import Batch, rows_of_tokens
+from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier
-from nlptasks.backbone.hardware import Machine
+from nlptasks.backbone.hardware import Machine, ready
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
@@ -73,7 +73,7 @@ class LanguageModel(nn.Module):
         transformed: Tensor = self.head(last[places])
         return transformed
 
-    def forward(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
+    def token_loss(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int."""
         places, tokens = targets
         if self.copier is None:
@@ -107,11 +107,8 @@ class LanguageModel(nn.Module):
 
     def ready(self, machine: Machine) -> Self:
         """Move it to where it answers, in the number format and layout of that device."""
-        self.to(machine.place).eval().requires_grad_(False)
-        self.bert.to(machine.number_format).freeze()
-        self.head.to(machine.number_format).dense.freeze()
-        if self.copier is not None:
-            self.copier.to(machine.number_format)
+        copier = () if self.copier is None else (self.copier,)
+        ready(self, machine, cast=(self.bert, self.head, *copier), frozen=(self.bert, self.head))
         return self
 
 

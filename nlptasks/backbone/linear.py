@@ -53,3 +53,10 @@ class Linear(nn.Linear):
         """Map (..., in) to (..., out) with the frozen weight; `then` is none, or gelu in its exact form."""
         mapped: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, then, [], "none")
         return mapped
+
+
+def freeze(model: nn.Module) -> None:
+    """Freeze every such layer of a model."""
+    for module in model.modules():
+        if isinstance(module, Linear):
+            module.freeze()

@@ -6,9 +6,12 @@ import hashlib
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from nlptasks import files
 from nlptasks.errors import ModelError
 
+DEFAULT = Path(__file__).parent / "default"
 WEIGHTS = "model.safetensors"
 #: Says what a model is for; `base` in it names what its weights are put on.
 ABOUT = "nlpk.json"
@@ -78,3 +81,24 @@ def write_sums(folder: Path) -> None:
     lines = [f"{files.fingerprint(folder / name)}  {name}\n" for name in SUMMED if (folder / name).is_file()]
     with files.replaced(folder / "SHA256SUMS") as part:
         part.write_text("".join(lines), encoding="ascii")
+
+
+def check_header(path: Path) -> None:
+    """Make sure that a safetensors file is there and as long as its header says, without reading it.
+
+    Raises:
+        ModelError: missing or damaged.
+    """
+    if not path.is_file():
+        pickled = path.with_name("pytorch_model.bin")
+        if pickled.is_file():
+            folder = path.parent
+            raise ModelError(
+                f"{pickled}: a pickle, which can run code; convert it once: nlpk models convert {folder} --out NEW"
+            )
+        raise ModelError(f"{path}: no such file; a model folder holds its weights there")
+    try:
+        with safe_open(path, framework="np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: damaged ({error}); fetch or train the model again") from error

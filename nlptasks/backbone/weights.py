@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nlptasks import files, places
 from nlptasks.backbone import deltas, sums
-from nlptasks.backbone.bert import ACTIVATIONS, Bert, Config
+from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.config import Config
+from nlptasks.backbone.config import read_config as read_config  # as others know it
 from nlptasks.backbone.linear import Linear
-from nlptasks.backbone.sums import WEIGHTS as WEIGHTS  # as others know it
+from nlptasks.backbone.sums import DEFAULT as DEFAULT
+from nlptasks.backbone.sums import WEIGHTS as WEIGHTS
+from nlptasks.backbone.sums import check_header
 from nlptasks.backbone.text import Text
 from nlptasks.errors import ModelError
 
-DEFAULT = Path(__file__).parent / "default"
 WAYS_OUT = "give a local folder, a name that is already in the hub's cache, or leave the option out"
 
 #: Our names and Hugging Face's; query, key and value are one matrix here and three there.
@@ -113,33 +114,6 @@ def locate(source: str | Path | None) -> Path:
     raise ModelError(f"{source}: no such folder, and not taken for a name on the hub (owner/name); {WAYS_OUT}")
 
 
-def read_config(folder: Path) -> Config:
-    """Read `config.json`.
-
-    Raises:
-        ModelError: missing, damaged, or of another architecture.
-    """
-    path = folder / "config.json"
-    try:
-        found: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-        kind = found.get("model_type", "bert")
-        if kind != "bert":
-            raise ModelError(f"{folder}: a {kind} model; expected BERT's architecture (BERT, RoBERTa-wwm, MacBERT, …)")
-        known = {field.name for field in dataclasses.fields(Config)}
-        config = Config(**{name: value for name, value in found.items() if name in known and value is not None})
-        if config.hidden_size % config.num_attention_heads:
-            raise ValueError(f"{config.num_attention_heads} heads do not divide a width of {config.hidden_size}")
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder}: no config.json; expected a model folder in Hugging Face form") from error
-    except (ValueError, TypeError) as error:
-        raise ModelError(f"{path}: not a BERT's configuration ({error}); fetch the model again") from error
-    if found.get("position_embedding_type", "absolute") != "absolute":
-        raise ModelError(f"{folder}: {found['position_embedding_type']} positions; expected absolute ones as in BERT")
-    if config.hidden_act not in ACTIVATIONS:
-        raise ModelError(f"{folder}: activation {config.hidden_act}; expected one of {', '.join(ACTIVATIONS)}")
-    return config
-
-
 def read_whole(folder: Path) -> tuple[dict[str, Tensor], Path]:
     """Read a folder's weights, put on their base where they have one.
 
@@ -170,27 +144,6 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     check_header(path)
     return load_file(path)
-
-
-def check_header(path: Path) -> None:
-    """Make sure that a safetensors file is there and as long as its header says, without reading it.
-
-    Raises:
-        ModelError: missing or damaged.
-    """
-    if not path.is_file():
-        pickled = path.with_name("pytorch_model.bin")
-        if pickled.is_file():
-            folder = path.parent
-            raise ModelError(
-                f"{pickled}: a pickle, which can run code; convert it once: nlpk models convert {folder} --out NEW"
-            )
-        raise ModelError(f"{path}: no such file; a model folder holds its weights there")
-    try:
-        with safe_open(path, framework="pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: damaged ({error}); fetch or train the model again") from error
 
 
 def fill(bert: Bert, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, Tensor]:
@@ -281,13 +234,7 @@ def save(folder: Path, bert: Bert, text: Text, rest: Mapping[str, Tensor]) -> No
         raise ValueError("a frozen model cannot be stored; load it again")
     folder.mkdir(parents=True, exist_ok=True)
     text.save(folder, bert.config.max_position_embeddings)
-    write_json(folder / "config.json", config_for_others(bert.config))
+    files.write_json(folder / "config.json", config_for_others(bert.config))
     encoder = {f"bert.{name}": tensor.contiguous() for name, tensor in to_theirs(bert).items()}
     with files.replaced(folder / WEIGHTS) as part:
         save_file({**encoder, **rest}, part, metadata={"format": "pt"})
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    with files.replaced(path) as part:
-        part.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ A stream goes through stages: bytes as they arrive, decompressed (`streams`), li
 from nlptasks.files.record import Naming, Parts, Readers, Record
 from nlptasks.files.records import EXTENSIONS, FORMATS, read_records, read_stream, read_text
 from nlptasks.files.streams import MAGIC, open_bytes
-from nlptasks.files.writing import check_file, check_folder, fingerprint, part_of, replaced, write_beside
+from nlptasks.files.writing import check_file, check_folder, fingerprint, part_of, replaced, write_beside, write_json
 
 __all__ = [
     "EXTENSIONS",
@@ -27,4 +27,5 @@ __all__ = [
     "read_text",
     "replaced",
     "write_beside",
+    "write_json",
 ]

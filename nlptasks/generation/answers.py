@@ -120,13 +120,13 @@ class Answerer:
         """Draw the texts of a row one after another, and show each as it grows."""
         found = []
         for number in range(self.options.n):
-            growing = Shown(self.loaded.text, example, self.layout.end, write)
+            growing = Echo(self.loaded.text, example, self.layout.end, write)
             found += self.drawn([example], number, 1, growing)[0]
             write("\n")
         return found
 
     def drawn(
-        self, examples: Sequence[Example], first: int, count: int, watch: Shown | None = None
+        self, examples: Sequence[Example], first: int, count: int, watch: Echo | None = None
     ) -> list[list[Written]]:
         """Draw texts of rows, from number `first` on."""
         return sampling.sample(
@@ -178,7 +178,7 @@ class Answerer:
             logger.info("sources longer than %d tokens, of which only the start was read: %d", self.layout.source, cut)
 
 
-class Shown:
+class Echo:
     """Shows a text as it grows."""
 
     def __init__(self, text: Text, example: Example, end: int, write: Callable[[str], None]) -> None:

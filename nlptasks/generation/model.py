@@ -91,7 +91,7 @@ class Generator(LanguageModel):
         """Read a pass, and transform for the head what has a target: (M, H)."""
         return self.states(work.groups, work.targets[0], self.heard(work.labels, work.vectors))
 
-    def forward(self, work: Pass) -> Tensor:  # type: ignore[override]  # a pass says what its norms hear
+    def forward(self, work: Pass) -> Tensor:
         """Compute the mean cross entropy of a pass's targets, a scalar."""
         return self.mean_loss(self.read(work), work.targets[1])
 

@@ -18,7 +18,7 @@ from nlptasks.generation.answers import Answerer
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.model import CONDITION, SEEN, Generator, Loaded, assembled, load
-from nlptasks.generation.row import Row, Settings, Sweep
+from nlptasks.generation.row import Options, Row, Settings, Sweep
 from nlptasks.generation.seen import Seen
 from nlptasks.task import Shown, paired
 from nlptasks.task import Task as AnyTask
@@ -124,7 +124,9 @@ def evaluations(
         yield from evaluation.written(Answerer(loaded), labelled, sweep)
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system.
 
     Raises:

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nlptasks.backbone.attention import attend
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.bert import Bert, attend
+from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.dropout import Dropout
 from nlptasks.backbone.linear import Linear
 from nlptasks.ie import chains

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.hardware import ANY, Machine
+from nlptasks.backbone.hardware import ANY, Machine, ready
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError, UsageError
 from nlptasks.ie import knowledge
@@ -158,8 +158,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     model = assembled(found.method, stored, labels, settings, extras)
     reach = Reach.of(settings, asdict(options))
     reach.check(stored.bert.config.max_position_embeddings)
-    model.to(machine.place, machine.number_format).eval().requires_grad_(False)
-    stored.bert.freeze()
+    ready(model, machine, cast=[model], frozen=[stored.bert])  # the heads read their weights in part
     return Loaded(
         model=model,
         encoder=Encoder(stored.text, found.method, reach, labels, known, extras.words),

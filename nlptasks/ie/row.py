@@ -64,7 +64,7 @@ class Scored:
         """
         check(self.text)
         if self.triples is None and self.entities is None:
-            raise RecordError("field 'triples' is missing, and entities, too; scoring needs one of them")
+            raise RecordError("field 'triples' is missing, and entities, too; training and scoring need one of them")
 
 
 @dataclass(frozen=True)

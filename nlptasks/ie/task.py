@@ -82,9 +82,7 @@ class Task(AnyTask[nn.Module]):
 
     def loss(self, model: nn.Module, work: Work) -> Tensor:
         """Compute the method's loss."""
-        if work.targets is None:
-            raise ValueError("training needs targets")
-        loss: Tensor = model(work.groups, work.targets)
+        loss: Tensor = model(work.groups, work.taught)
         return loss
 
     def finish(self, model: nn.Module, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
@@ -103,7 +101,7 @@ class Task(AnyTask[nn.Module]):
         device = next(model.parameters()).device
         known, of_text = self.extras.known, self.extras.words
         encoder = Encoder(self.text, self.method, self.reach, self.labels, known, of_text)
-        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method, "folder": Path()}
+        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method}
         loaded = Loaded(model=model, encoder=encoder, device=device, budget=budget, **named)
         said, right = answered(loaded, rows)
         return scores.scored(said, right)
@@ -168,7 +166,9 @@ def evaluations(
             yield {"match": "exact", "label": label}, found
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system: triples where the records have them, else entities.
 
     Raises:

@@ -20,9 +20,10 @@ class Loaded:
     """Bounds the tokens of one pass."""
     name: str
     method: str
-    folder: Path
+    folder: Path | None = None
+    """Where it lies; none for what is in no folder, such as a model that is still being trained."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash what decides the answers."""
-        return sums.fingerprint(self.folder)
+        """Hash what decides the answers; what is in no folder is known by its name."""
+        return self.name if self.folder is None else sums.fingerprint(self.folder)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, RecordError
@@ -46,6 +46,13 @@ class Worker(Protocol[RowIn, Example, AnswerOut]):
     def answer(self, examples: Sequence[Example]) -> Sequence[AnswerOut]:
         """Compute the answers of one pass."""
         ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A worker that says how many records are encoded at a time, as one may whose rows are long."""
+
+    window: int
 
 
 def answers(rows: Sequence[Row], worker: Worker[Row, Example, Answer], budget: Budget) -> list[Answer]:
@@ -95,14 +102,15 @@ def stream(
         parse: gives an item's row, or raises RecordError.
         worker: encodes and answers.
         budget: bounds the tokens of one pass.
-        window: the most items that are sorted by length together; by default what the worker's `window` says, as
-            one may whose rows are long, or what suits the budget.
+        window: the most items that are sorted by length together; by default what a `Bounded` worker says, or what
+            suits the budget.
         patience: see `windows`.
 
     Yields:
         Each item with its answer, or with the error that kept it from one.
     """
-    size = window or getattr(worker, "window", None) or max(LEAST, min(WINDOW, budget.tokens))
+    own = worker.window if isinstance(worker, Bounded) else None
+    size = window or own or max(LEAST, min(WINDOW, budget.tokens))
     with closing(ahead(encoded(windows(items, size, patience), parse, worker), depth=1)) as ready:
         for chosen, examples in ready:
             good = [example for example in examples if not isinstance(example, RecordError)]

@@ -17,7 +17,10 @@ from nlptasks.nl2sql import candidates, cues
 from nlptasks.nl2sql.candidates import Candidate, Value
 from nlptasks.nl2sql.cells import folded
 from nlptasks.nl2sql.features import (
+    COLUMN_CELLS,
+    COLUMN_KINDS,
     COLUMN_OWN,
+    PAIR_CELLS,
     PAIR_OWN,
     TOKEN_FEATURES,
     column_features,
@@ -148,10 +151,10 @@ class Encoder:
         columns = column_features(rest, table, places, found, values)
         pairs = pair_features(table, places, found, values)
         if not self.types:
-            columns[:, 6:9] = 0
+            columns[:, COLUMN_KINDS] = 0
         if not self.matching:
-            columns[:, 4:6] = 0
-            pairs[:, :, [0, 1, 13]] = 0
+            columns[:, COLUMN_CELLS] = 0
+            pairs[:, :, PAIR_CELLS] = 0
         if self.cues:
             columns[:, COLUMN_OWN:] = cues.whole(question)
             pairs[:, :, PAIR_OWN:] = cues_around(question, found)[:, None]

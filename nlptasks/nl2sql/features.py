@@ -17,6 +17,8 @@ from nlptasks.nl2sql.values import unit_of
 
 #: Features of a column, of a candidate in a column, and of a token of the question.
 COLUMN_OWN, PAIR_OWN, TOKEN_FEATURES = 14, 15, 4
+#: Which of a column's tell of cells in the question, and which of its kind; which of a pair's tell of cells.
+COLUMN_CELLS, COLUMN_KINDS, PAIR_CELLS = slice(4, 6), slice(6, 9), [0, 1, 13]
 COLUMN_FEATURES, PAIR_FEATURES = COLUMN_OWN + len(cues.WHOLE_CUES), PAIR_OWN + len(cues.OPERATORS)
 
 

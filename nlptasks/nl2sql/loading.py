@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nlptasks.backbone import weights
-from nlptasks.backbone.hardware import ANY, Machine
-from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.hardware import ANY, Machine, ready
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
@@ -117,11 +116,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     library = Library.asked(options)
     stored = weights.load(found.folder)
     model = assembled(stored, found.method)
-    model.to(machine.place, machine.number_format).eval().requires_grad_(False)
-    model.bert.freeze()
-    for module in model.heads.values():
-        if isinstance(module, Linear):
-            module.freeze()
+    ready(model, machine, cast=[model], frozen=[model])
     known = ("limit", "question_limit", "types", "matching", "cues")
     settings = {field: getattr(Settings, field) for field in known}
     return Loaded(

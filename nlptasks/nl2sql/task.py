@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -115,7 +114,7 @@ class Task(AnyTask[Any]):
 
     def score(self, model: Any, rows: Sequence[Row], budget: Budget) -> dict[str, float]:  # noqa: ANN401
         """Answer rows and score the answers."""
-        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method, "folder": Path()}
+        named: dict[str, Any] = {"options": Options(), "name": self.name, "method": self.method}
         loaded = Loaded(model=model, encoder=self.encoder, library=self.dev_library, budget=budget, **named)
         return scores_of(loaded, rows)
 

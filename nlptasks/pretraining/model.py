@@ -22,7 +22,7 @@ class Model(LanguageModel):
         """Read all rows in one pass, and transform the tokens that have a target: (M, H)."""
         return self.states(list(groups(lesson)), lesson.places)
 
-    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # a lesson says all
+    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor]:
         """Compute the weighted sum of the losses, a scalar, and the losses themselves, (M,) float32."""
         return self.loss(self.transformed(lesson), lesson.targets, lesson.weights)
 

@@ -18,7 +18,7 @@ from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
 from nlptasks.pretraining.settings import Settings, Shape
 from nlptasks.training import processes
-from nlptasks.training.run import read_state
+from nlptasks.training.state import read_state
 
 logger = logging.getLogger(__name__)
 

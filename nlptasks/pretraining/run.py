@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from nlptasks import files
 from nlptasks.backbone import hardware, weights
 from nlptasks.errors import InputError, UsageError
 from nlptasks.pretraining.lessons import Lessons
@@ -22,8 +23,8 @@ from nlptasks.pretraining.plan import Plan, check_length, head_of, new, opened
 from nlptasks.pretraining.settings import Settings, Shape
 from nlptasks.training import checkpoint, processes
 from nlptasks.training.interrupts import held_back
-from nlptasks.training.run import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
 from nlptasks.training.settings import as_plain, resolve
+from nlptasks.training.state import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
 from nlptasks.training.trainer import Progress, Run, fit
 
 #: What `nlpk.json` calls a model that is no task's.
@@ -181,7 +182,7 @@ class Pretraining:
         about = self.about()
         checkpoint.save(folder, bert, self.text, self.model.head.named(), about, card=card(about))
         config = {**weights.config_for_others(bert.config), "architectures": ["BertForMaskedLM"]}
-        weights.write_json(folder / "config.json", config)
+        files.write_json(folder / "config.json", config)
 
     def about(self) -> dict[str, Any]:
         """Describe the run for `nlpk.json`."""

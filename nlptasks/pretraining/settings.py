@@ -17,6 +17,7 @@ SHORTEST = 8  # tokens of a row: a start, two ends, and something to learn from
 ELSEWHERE = {
     "batch_size": "batch_tokens",
     "evaluate_every": "--eval on a saved model",
+    "max_dev_rows": "--eval on a saved model",
     "patience": "--hours or --tokens",
     "simplify_vocabulary": "--vocab-size",
 }

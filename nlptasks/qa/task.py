@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -80,8 +79,7 @@ class Task(AnyTask[LanguageModel]):
 
     def loss(self, model: LanguageModel, work: Work) -> Tensor:
         """Compute the mean cross entropy of the answers' tokens."""
-        loss: Tensor = model(work.groups, work.targets)
-        return loss
+        return model.token_loss(work.groups, work.taught)
 
     def finish(self, model: LanguageModel, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
         """Tell what was longer than is read at once; the model stays as it is."""
@@ -95,7 +93,7 @@ class Task(AnyTask[LanguageModel]):
         """Answer rows and score the answers."""
         writer = Writer.of(model.bert, model.head, copier=model.copier)
         asked: dict[str, Any] = {"options": Options(), "limits": self.limits, "text": self.text}
-        loaded = Loaded(writer=writer, budget=budget, name=self.name, method=self.method, folder=Path(), **asked)
+        loaded = Loaded(writer=writer, budget=budget, name=self.name, method=self.method, **asked)
         return scores_of(Answerer(loaded), rows)
 
     def rest(self, model: LanguageModel) -> dict[str, Tensor]:
@@ -128,7 +126,9 @@ def evaluations(
     yield settings, scores_of(answerer, labelled)
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system.
 
     Raises:

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlptasks.backbone.batch import Batch, Budget, by_length, restored
-from nlptasks.backbone.bert import Bert, split
+from nlptasks.backbone.batch import Batch, Budget, by_length, restored, split
+from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.text import Text
 from nlptasks.errors import ModelError, RecordError
 from nlptasks.inference.predictor import stream
-from nlptasks.similarity.row import POOLINGS
+from nlptasks.similarity.settings import POOLINGS
 from nlptasks.similarity.whitening import Whitening
 
 

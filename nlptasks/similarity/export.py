@@ -122,10 +122,10 @@ def write_transformer(folder: Path, loaded: Loaded) -> None:
     weights.save(folder, model.bert, loaded.embedder.text, pooler(model))
     if model.pooling == "first-last-avg":  # only then are the blocks' states handed on to the modules
         config = weights.config_for_others(model.bert.config)
-        weights.write_json(folder / "config.json", {**config, "output_hidden_states": True})
+        files.write_json(folder / "config.json", {**config, "output_hidden_states": True})
     # The tokenizer knows by itself whether to lower the case.
     settings = {"max_seq_length": loaded.embedder.limit, "do_lower_case": False}
-    weights.write_json(folder / "sentence_bert_config.json", settings)
+    files.write_json(folder / "sentence_bert_config.json", settings)
 
 
 def pooler(model: SentenceEncoder) -> dict[str, Tensor]:
@@ -141,7 +141,7 @@ def write_modules(folder: Path, chain: Sequence[Module]) -> None:
     paths = ["", *(f"{number}_{module.kind}" for number, module in enumerate(chain, 1))]
     for path, module in zip(paths[1:], chain, strict=True):
         (folder / path).mkdir()
-        weights.write_json(folder / path / "config.json", module.settings)
+        files.write_json(folder / path / "config.json", module.settings)
         if module.tensors:
             with files.replaced(folder / path / weights.WEIGHTS) as part:
                 save_file(dict(module.tensors), part, metadata={"format": "pt"})
@@ -160,7 +160,7 @@ def card(loaded: Loaded, name: str) -> str:
     whitening = "not whitened" if model.whitening is None else f"whitened to {model.width} dimensions"
     training = f"method {loaded.method}" if "model" in loaded.origin else "a plain BERT"
     about = CARD.format(name=name, width=model.width, training=training, pooling=model.pooling, whitening=whitening)
-    source = loaded.folder / "README.md"
-    if "model" in loaded.origin and source.is_file():
+    source = loaded.folder / "README.md" if "model" in loaded.origin and loaded.folder else None
+    if source and source.is_file():
         about += "\n" + source.read_text(encoding="utf-8")
     return about

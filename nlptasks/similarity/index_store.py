@@ -212,7 +212,9 @@ def is_replaced(folder: Path, *, overwrite: bool) -> bool:
     if not folder.exists() or not any(folder.iterdir()):
         return False
     if not overwrite:
-        raise InputError(f"{folder}: the folder is not empty; name another, or ask to overwrite the index in it")
+        raise InputError(
+            f"{folder}: the folder is not empty; name another, or replace the index in it with --overwrite"
+        )
     if _json_object(folder).get("kind") != KIND:
         raise InputError(f"{folder}: what is there is not a search index and stays; name another folder")
     return True

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from nlptasks import HERE, places
 from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
-from nlptasks.backbone.hardware import ANY, Machine
+from nlptasks.backbone.hardware import ANY, Machine, ready
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import UsageError
 from nlptasks.inference import loaded
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder
-from nlptasks.similarity.row import LEAST_LIMIT, Options
+from nlptasks.similarity.settings import LEAST_LIMIT, Options
 from nlptasks.training.checkpoint import Checkpoint
 
 DEFAULT_POOLING = "last-avg"
@@ -70,17 +70,13 @@ def load(
     model = assembled(stored, pooling)
     if model.whitening is not None and pooling != settings.get("pooling"):
         raise UsageError(f"--pooling {pooling}: the model's whitening was fitted for {settings.get('pooling')}")
-    model.to(machine.place)
-    model.bert.to(machine.number_format)
-    if freeze:
-        model.bert.freeze()
-    if model.pooler is not None:
-        model.pooler.to(model.bert.norm.weight.dtype)
+    cast = [part for part in (model.bert, model.pooler) if part is not None]
+    ready(model, machine, cast=cast, frozen=[model.bert] if freeze else [])
     budget = machine.budget(TOKENS)
     limit = options.limit or stored.bert.config.max_position_embeddings
     folder = weights.locate(source)
     return Loaded(
-        embedder=Embedder(model.eval(), stored.text, budget, limit=limit, device=machine.place),
+        embedder=Embedder(model, stored.text, budget, limit=limit, device=machine.place),
         pooling=pooling,
         origin={"model" if found else "backbone": named(folder, None if found else backbone)},
         options=options,

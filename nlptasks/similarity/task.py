@@ -19,7 +19,7 @@ from nlptasks.errors import InputError, RecordError
 from nlptasks.similarity import whitening
 from nlptasks.similarity.encoder import Embedder, SentenceEncoder, affine, cosines
 from nlptasks.similarity.model import Loaded, assembled, check_limit, drop_whitening, embedder, load
-from nlptasks.similarity.row import Row, Settings, Sweep, flaw
+from nlptasks.similarity.row import Options, Row, Settings, Sweep, flaw
 from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
 from nlptasks.training.metrics import pearson, spearman
@@ -236,7 +236,9 @@ def evaluations(
             yield {"pooling": name, "whitened": whitened}, correlations(answers, references)
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system.
 
     Raises:

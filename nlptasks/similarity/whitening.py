@@ -223,8 +223,9 @@ def check(count: int, width: int, *, dims: int | None = None, gamma: float = 1.0
     if count < 2:
         raise InputError(f"whitening needs at least 2 sentences to estimate a covariance, found {count}: give more")
     if gamma > 0 and count <= width and kept > count // 2:
+        needed = min(width + 1, 2 * kept)
         raise InputError(
-            f"whitening to {kept} of {width} dimensions needs at least {width + 1} sentences to estimate a covariance, "
+            f"whitening to {kept} of {width} dimensions needs at least {needed} sentences to estimate a covariance, "
             f"found {count}: give more, or keep at most --dims {count // 2}, or use --whiten-gamma 0"
         )
     return kept

@@ -7,17 +7,19 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from nlptasks import files
-from nlptasks.backbone import sums, weights
-from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.text import Text
+from nlptasks.backbone import sums
 from nlptasks.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nlptasks.backbone.bert import Bert
+    from nlptasks.backbone.text import Text
 
 FORMAT = 1
 ABOUT = "nlpk.json"
@@ -64,10 +66,10 @@ def open_folder(folder: Path, task: str | None = None, method: str | None = None
     """
     path = folder / ABOUT
     if not folder.is_dir():
-        raise ModelError(f"{folder}: no such folder; --model takes a folder that nlpk train made")
+        remedy = "--model takes a folder that nlpk train made, --backbone a plain BERT or a name on the hub"
+        raise ModelError(f"{folder}: no such folder; {remedy}")
     if not path.is_file():
-        hint = "a plain backbone goes with --backbone" if (folder / "config.json").is_file() else "nlpk train makes one"
-        raise ModelError(f"{folder}: not a model of nlpk, it has no {ABOUT}; {hint}")
+        raise ModelError(f"{folder}: not a model of nlpk, it has no {ABOUT}; {remedy_for(folder)}")
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         found = (int(about["format"]), about["task"], about["method"], dict(about["settings"]))
@@ -79,6 +81,13 @@ def open_folder(folder: Path, task: str | None = None, method: str | None = None
         if wanted is not None and wanted != is_there:
             raise ModelError(f"{folder}: a model of {what} {is_there}; expected {wanted}; choose another --model")
     return Checkpoint(folder, about)
+
+
+def remedy_for(folder: Path) -> str:
+    """Say what may be done with a folder that is no model."""
+    if (folder / "last").is_dir():
+        return f"a run stopped there before it had one; go on with nlpk train TASK --resume {folder}"
+    return "a plain backbone goes with --backbone" if (folder / "config.json").is_file() else "nlpk train makes one"
 
 
 def save(
@@ -100,15 +109,17 @@ def save(
         about: task, method, settings, training, scores.
         card: the model card; made from `about` by default.
     """
+    from nlptasks.backbone import weights  # here, because who only looks at a folder needs no torch
+
     weights.save(folder, bert, text, {name: tensor.contiguous() for name, tensor in rest.items()})
-    weights.write_json(folder / ABOUT, {"format": FORMAT, **about})
+    files.write_json(folder / ABOUT, {"format": FORMAT, **about})
     with files.replaced(folder / "README.md") as part:
         part.write_text(model_card(about) if card is None else card, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
     """Name the versions that a result depends on."""
-    return {"python": platform.python_version(), "torch": str(torch.__version__)}
+    return {"python": platform.python_version(), "torch": version("torch")}
 
 
 def model_card(about: Mapping[str, Any]) -> str:

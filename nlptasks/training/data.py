@@ -6,7 +6,6 @@ may be larger than the memory. A table made from the same bytes in the same way 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -17,7 +16,7 @@ import tempfile
 import time
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from nlptasks import files, places, rows
 from nlptasks.errors import InputError, RecordError
 from nlptasks.files import Record
+from nlptasks.training import recipes
+from nlptasks.training.recipes import Recipe, Unfold
 
 if TYPE_CHECKING:
     import pyarrow
@@ -37,8 +38,6 @@ UNUSED = 30 * 86_400  # seconds after which a table that nobody asked for is rem
 TABLE, REPORT = "rows.arrow", "report.json"
 HUB = re.compile(r"[\w.-]+/[\w.-]+(:\w+)?")
 
-Unfold = Callable[[Mapping[str, Any]], list[dict[str, Any]]]
-
 
 @dataclass(frozen=True)
 class Source:
@@ -48,32 +47,6 @@ class Source:
     format: str | None = None
     columns: tuple[str, ...] | None = None
     encoding: str | None = None
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How records become rows.
-
-    Attributes:
-        purpose: tells recipes of one row apart, such as `train simcse`.
-        names: the columns of a table without a header.
-        kind: the dataclass of a row, whose fields are the columns; its module's code and what that takes from its own
-            folder decides what rows are made.
-        unfold: gives the rows of one record, or raises RecordError.
-        aliases: other names by which a header is known.
-        parts: gives the records of an item of a JSON document; by default the item is one.
-        readers: by a file's ending, what reads it as a whole.
-        beside: files that the records refer to, which decide with them whether they can be used.
-    """
-
-    purpose: str
-    names: tuple[str, ...]
-    kind: type
-    unfold: Unfold
-    aliases: tuple[str, ...] = ()
-    parts: files.Parts | None = None
-    readers: files.Readers | None = None
-    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,64 +61,6 @@ class Table:
     def about(self) -> dict[str, Any]:
         """Describe the data for a model card."""
         return {"name": Path(self.name).name, "rows": len(self.rows), "bad": self.bad, "sha256": self.sha256}
-
-
-def to_learn(
-    form: types.ModuleType, method: str, settings: Mapping[str, Any] | None = None, *, beside: Sequence[str] = ()
-) -> Recipe:
-    """Say how the training rows of a task's method are made.
-
-    Args:
-        form: the task's `row.py`; its `naming`, where it has one, puts records into the fields of a row, and its
-            `checking` refuses records that do not fit `beside`.
-        method: of the task.
-        settings: of the run, which the naming may depend on; as by default where there are none.
-        beside: files that the records refer to, if any.
-    """
-    naming = naming_of(form, method, settings)
-    check = form.checking({"tables": list(beside)}) if beside else None
-
-    def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if check:
-            check(fields)
-        found: list[dict[str, Any]] = form.training_rows(method, naming(fields) if naming else fields)
-        return found
-
-    kind, names = form.METHODS[method].row, tuple(naming.columns if naming else form.COLUMNS[method])
-    purpose = f"train {method} {naming or ''}"
-    return Recipe(purpose, names, kind, unfold, tuple(form.ALIASES), *of_files(form), (*beside,))
-
-
-def of_files(form: types.ModuleType) -> tuple[files.Parts | None, files.Readers | None]:
-    """Say how a task reads files that are no lines of records."""
-    return getattr(form, "parts", None), getattr(form, "READERS", None)
-
-
-def to_score(
-    form: types.ModuleType,
-    method: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    *,
-    beside: Sequence[str] = (),
-) -> Recipe:
-    """Say how the labelled rows are made that a task is scored on; the arguments are those of `to_learn`."""
-    naming = naming_of(form, method, settings)
-    check = form.checking({"tables": list(beside)}) if beside else None
-
-    def unfold(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if check:
-            check(fields)
-        known = naming(fields) if naming else {form.ALIASES.get(name, name): value for name, value in fields.items()}
-        return [dataclasses.asdict(rows.parse(form.Scored, known))]
-
-    names = tuple(naming.columns if naming else form.COLUMNS_ASKED)
-    return Recipe(f"score {naming or ''}", names, form.Scored, unfold, tuple(form.ALIASES), *of_files(form), (*beside,))
-
-
-def naming_of(form: types.ModuleType, method: str | None, settings: Mapping[str, Any] | None) -> Any:  # noqa: ANN401
-    """Give what puts records into the fields of a row, for a task whose settings name fields; else none."""
-    naming = getattr(form, "naming", None)
-    return naming(method or next(iter(form.METHODS)), settings) if naming else None
 
 
 def load(source: Source, recipe: Recipe) -> Table:
@@ -169,12 +84,12 @@ def load(source: Source, recipe: Recipe) -> Table:
     (folder / REPORT).touch()
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     table = Table(Dataset.from_file(str(folder / TABLE)), source.name, sha256, report["bad"])
-    complain(table, report, recipe)
+    complain(table, report)
     return table
 
 
 #: The modules that, beside a row's own, decide what comes out of a file.
-MAKERS = (files.__name__, rows.__name__, __name__)
+MAKERS = (files.__name__, rows.__name__, recipes.__name__, __name__)
 
 
 def makers(kind: type) -> list[str]:
@@ -185,20 +100,28 @@ def makers(kind: type) -> list[str]:
     return [own, *(name for name in modules if name.startswith(folder))]
 
 
-def complain(table: Table, report: Mapping[str, Any], recipe: Recipe) -> None:
+def complain(table: Table, report: Mapping[str, Any]) -> None:
     """Name the records that cannot be used.
 
     Raises:
         InputError: none can.
     """
-    bad = report["bad"]
-    if bad:
-        more = "; …" if bad > len(report["first"]) else ""
-        named = "; ".join(report["first"])
-        logger.info("%s: %d of %d records cannot be used: %s%s", table.name, bad, report["records"], named, more)
+    bad, first = report["bad"], report["first"]
+    said = named(first) + ("; …" if bad > len(first) else "")
     if not len(table.rows):
-        found = f"none of {bad} records can be used" if bad else "the file is empty"
-        raise InputError(f"{table.name}: {found}; expected rows with {', '.join(recipe.names)}")
+        found = f"none of {bad} records can be used: {said}" if bad else "the file is empty; expected records"
+        raise InputError(f"{table.name}: {found}")
+    if bad:
+        logger.info("%s: %d of %d records cannot be used: %s", table.name, bad, report["records"], said)
+
+
+def named(bad: Iterable[tuple[str, str]]) -> str:
+    """Name bad records by their places, each with its problem; those that have the same one stand together."""
+    together: dict[str, list[str]] = {}
+    for place, problem in bad:
+        places_of = together.setdefault(problem, [])
+        places_of.append(place.rpartition(":")[2] if places_of else place)  # the file need not be named again
+    return "; ".join(f"{', '.join(found)}: {problem}" for problem, found in together.items())
 
 
 def fingerprint(source: Source) -> str:
@@ -278,7 +201,7 @@ def unfolded(found: Iterable[Record], unfold: Unfold, report: dict[str, Any]) ->
         except RecordError as error:
             report["bad"] += 1
             if len(report["first"]) < SHOWN:
-                report["first"].append(f"{record.place}: {error}")
+                report["first"].append((record.place, str(error)))
 
 
 def columns(kind: type) -> list[tuple[str, pyarrow.DataType]]:

@@ -22,8 +22,10 @@ def held_back() -> Iterator[None]:
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in HELD}
+    before = {number: signal.getsignal(number) for number in HELD}
     try:
+        for number in HELD:
+            signal.signal(number, note)
         yield
     finally:
         for number, handler in before.items():

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlptasks import HERE, form, names, places
-from nlptasks.backbone import weights
+from nlptasks import HERE, files, form, names, places
+from nlptasks.backbone import sums
+from nlptasks.backbone.config import read_config
 from nlptasks.errors import ModelError
 from nlptasks.training import checkpoint
 from nlptasks.training.checkpoint import Checkpoint
@@ -91,6 +92,8 @@ def use(task: str, folder: Path) -> Checkpoint:
     Raises:
         ModelError: it is not a model of that task, or cannot be loaded.
     """
+    from nlptasks.backbone import weights  # here, because who only lists models needs no torch
+
     found = checkpoint.open_folder(folder, task)
     weights.load(folder)
     all_choices = choices()
@@ -107,7 +110,7 @@ def forget(task: str) -> None:
 def keep(chosen: dict[str, dict[str, str]]) -> None:
     """Write down the user's choices."""
     places.home().mkdir(parents=True, exist_ok=True)
-    weights.write_json(places.home() / CHOICES, chosen)
+    files.write_json(places.home() / CHOICES, chosen)
 
 
 def listed() -> list[Listed]:
@@ -154,8 +157,8 @@ def look(folder: Path, origin: str, answers: bool) -> Listed:
     try:
         model = checkpoint.open_folder(folder)
         task, method = model.task, model.method
-        weights.read_config(folder)
-        weights.check_header(folder / weights.WEIGHTS)
+        read_config(folder)
+        sums.check_header(folder / sums.WEIGHTS)
     except ModelError:
         return Listed(task, method, folder, origin, False, "damaged" if folder.is_dir() else "gone")
     return Listed(task, method, folder, origin, answers)

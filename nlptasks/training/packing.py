@@ -66,7 +66,7 @@ def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
         about = {name: value for name, value in found.about.items() if name != "base"}
         if under is not None:
             about["base"] = {"name": lasting(str(base)), "sha256": files.fingerprint(under / weights.WEIGHTS)}
-        weights.write_json(part / checkpoint.ABOUT, about)
+        files.write_json(part / checkpoint.ABOUT, about)
         sums.write_sums(part)
     again = deltas.unpacked(small, beneath)
     error = max(float((again[name].float() - tensor.float()).abs().max()) for name, tensor in tensors.items())

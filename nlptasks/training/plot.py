@@ -9,7 +9,7 @@ from typing import Any
 
 from nlptasks import files
 from nlptasks.errors import InputError, UsageError
-from nlptasks.training.run import LOG
+from nlptasks.training.state import LOG
 
 FORMS = ("png", "svg", "pdf")
 Curve = tuple[list[int], list[float]]  # updates and values

@@ -1,25 +1,22 @@
-"""A whole training run: data, backbone, loop, best model and the state to go on from, all in one folder.
-
-The file is a little longer than most because whatever a run writes, and removes again, is decided here.
-"""
+"""A whole training run: data, backbone, loop, best model and the state to go on from, all in one folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import logging
+import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 import nlptasks
 from nlptasks import files, rows
@@ -27,14 +24,20 @@ from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.task import Task
-from nlptasks.training import checkpoint, data
+from nlptasks.training import checkpoint, data, recipes
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
 from nlptasks.training.settings import TrainingSettings, as_plain, check_batch, resolve
+from nlptasks.training.state import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
 from nlptasks.training.trainer import Progress, Run, fit
 
-STATE, PLAN, LOG = "state.safetensors", "run.json", "log.jsonl"
+if TYPE_CHECKING:
+    from datasets import Dataset
+
 SCORING_TOKENS = 4096
+MANY = 1000  # dev rows whose scoring may be taken for standing still
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,13 @@ class Training:
             resume: go on from `out/last`.
 
         Raises:
-            UsageError: the folder already holds something, or the settings contradict each other.
+            UsageError: the folder is a file or already holds something, or the settings contradict each other.
             InputError: the data cannot be read, are too few, or are no longer the same, or the folder cannot be made.
             ModelError: the backbone cannot be loaded.
         """
-        if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if out.is_file():
+            raise UsageError(f"{out}: a file; the run is to be a folder, so choose another --out")
+        if not resume and out.is_dir() and any(out.iterdir()):
             raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
         files.check_folder(out)
         self.plan, self.out = plan, out
@@ -137,9 +142,13 @@ class Training:
 
     @cached_property
     def labelled(self) -> list[Any]:
-        """Give the dev rows as the task's own."""
-        kind, table = self.form.Row, self.dev
-        return [kind(**{name: row[name] for name in rows.names(kind)}) for row in table.rows] if table else []
+        """Give the dev rows to score on as the task's own, and say that scoring them takes its time."""
+        if self.dev is None:
+            return []
+        kind, found = self.form.Row, drawn(self.dev.rows, self.settings.max_dev_rows, self.settings.seed)
+        if len(found) >= MANY:
+            logger.info("scoring %d dev rows each time; --max-dev-rows N takes fewer of them", len(found))
+        return [kind(**{name: row[name] for name in rows.names(kind)}) for row in found]
 
     def evaluate(self) -> dict[str, float]:
         """Score the model as it is on the dev rows, if there are any."""
@@ -197,7 +206,7 @@ class Training:
     def save_last(self) -> None:
         """Write everything that the run goes on from to `last`, replacing it whole."""
         data_read = [table.sha256 for table in (*self.tables, self.dev) if table]
-        state = {"plan": dataclasses.asdict(self.plan), "run": self.run.numbers(), "data": data_read}
+        state = {"plan": lasting(self.plan), "run": self.run.numbers(), "data": data_read}
 
         def write(folder: Path) -> None:
             checkpoint.save(folder, self.model.bert, self.text, self.task.rest(self.model), self.about())
@@ -217,72 +226,11 @@ class Training:
         cut_log(self.out / LOG, self.run.step)
 
 
-def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
-    """Write beside a model what its run goes on from: tensors, and what JSON can hold."""
-    with files.replaced(folder / STATE) as part:
-        save_file({name: tensor.cpu() for name, tensor in run.tensors().items()}, part)
-    weights.write_json(folder / PLAN, state)
-
-
-def replace_last(out: Path, write: Callable[[Path], None]) -> None:
-    """Let a new `last` take the old one's place, whole and on the disk; a crash leaves one of them."""
-    part, last, old = (out / name for name in ("last.part", "last", "last.old"))
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        write(part)
-        for path in part.iterdir():
-            sync(path)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    if last.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        last.rename(old)
-    part.rename(last)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def cut_log(log: Path, step: int) -> None:
-    """Take from a log what came after an update, and a line that a crash left unfinished."""
-    if log.is_file():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        log.write_text("".join(kept), encoding="utf-8")
-
-
-def sync(path: Path) -> None:
-    """Make sure that a file is on the disk before its folder gets its name."""
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
-
-
-def last_of(out: Path) -> Path:
-    """Find the state to go on from; a crash may have left it under its old name.
-
-    Raises:
-        ModelError: there is none.
-    """
-    for name in ("last", "last.old"):
-        if (out / name / PLAN).is_file():
-            return out / name
-    if (out / checkpoint.ABOUT).is_file():
-        raise ModelError(f"{out}: nothing to resume, the run is complete; start a new one with another --out")
-    raise ModelError(f"{out}: no state to resume from; start a new run with --out")
-
-
-def read_state(out: Path) -> dict[str, Any]:
-    """Read what `last` says of the run.
-
-    Raises:
-        ModelError: there is nothing to go on from, or it is damaged.
-    """
-    path = last_of(out) / PLAN
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found["plan"], found["run"], found["data"], found["scores"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: damaged ({error!r}); start a new run with --out") from error
-    return found
+def drawn(found: Dataset, most: int | None, seed: int) -> Dataset:
+    """Draw dev rows, in their order, where fewer than all are asked for."""
+    if most is None or most >= len(found):
+        return found
+    return found.select(sorted(random.Random(seed).sample(range(len(found)), most)))
 
 
 def planned(out: Path) -> Plan:
@@ -299,6 +247,17 @@ def planned(out: Path) -> Plan:
         raise ModelError(f"{out}: the run of another version of nlpk ({error}); start a new one with --out") from error
 
 
+def lasting(plan: Plan) -> dict[str, Any]:
+    """Give a plan as JSON has it, its files named so that they are found from any folder."""
+
+    def found(source: Source) -> Source:
+        path = Path(source.name)
+        return dataclasses.replace(source, name=str(path.resolve())) if path.exists() else source
+
+    dev = found(plan.dev) if plan.dev else None
+    return dataclasses.asdict(dataclasses.replace(plan, train=tuple(map(found, plan.train)), dev=dev))
+
+
 def source_of(found: Mapping[str, Any]) -> Source:
     """Read a source back from JSON."""
     columns = found["columns"]
@@ -309,8 +268,8 @@ def read_data(plan: Plan, form: ModuleType) -> tuple[list[Table], Table | None]:
     """Read training and dev rows."""
     name = getattr(form, "beside", None)  # not every task's records refer to other files
     beside = [name(plan.settings, dev=dev) if name else () for dev in (False, True)]
-    to_learn = data.to_learn(form, plan.method, plan.settings, beside=beside[0])
-    to_score = data.to_score(form, plan.method, plan.settings, beside=beside[1])
+    to_learn = recipes.to_learn(form, plan.method, plan.settings, beside=beside[0])
+    to_score = recipes.to_score(form, plan.method, plan.settings, beside=beside[1])
     tables = [data.load(one, to_learn) for one in plan.train]
     return tables, data.load(plan.dev, to_score) if plan.dev else None
 

@@ -81,6 +81,8 @@ class TrainingSettings:
     """Decides the order of rows, dropout and new weights."""
     evaluate_every: int | None = None
     """Updates between scores on the dev rows; five times in a run by default."""
+    max_dev_rows: int | None = None
+    """Score on this many dev rows, drawn by the seed; all by default."""
     patience: int | None = None
     """Scores without a new best after which training stops; never by default."""
     save_every: float = 60.0
@@ -104,7 +106,9 @@ class TrainingSettings:
 Ranges = Mapping[str, tuple[Callable[[float], bool], str]]
 #: Which numbers make sense, for each setting that has a range.
 RANGES: Ranges = {
-    **dict.fromkeys(("batch_size", "accumulation", "evaluate_every", "patience"), (lambda x: x >= 1, "1 or more")),
+    **dict.fromkeys(
+        ("batch_size", "accumulation", "evaluate_every", "max_dev_rows", "patience"), (lambda x: x >= 1, "1 or more")
+    ),
     **dict.fromkeys(
         ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every", "seed"),
         (lambda x: x >= 0, "0 or more"),
@@ -215,26 +219,19 @@ def resolve(
         InputError: the file cannot be read.
         UsageError: an unknown key or a value of the wrong type.
     """
-    chosen = {**method, **(read_toml(config) if config else {})}
-    chosen.update({name: value for name, value in (flags or {}).items() if value is not None})
+    told = read_toml(config) if config else {}
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
     fields = {field.name: field for field in rows.describe(kind)}
-    for name in chosen:
+    values = {}
+    for name, value in {**method, **told, **given}.items():
+        place = f"{config}: " if name in told and name not in given else ""
         if name not in fields:
-            raise UsageError(f"unknown setting {name!r}; {unknown(name, list(fields))}")
-    try:
-        return kind(**{name: rows.convert(value, fields[name].type) for name, value in chosen.items()})
-    except RecordError as error:
-        wrong = next(name for name, value in chosen.items() if not converts(value, fields[name].type))
-        raise UsageError(f"setting {wrong}: {error}") from error
-
-
-def converts(value: object, kind: object) -> bool:
-    """Tell whether a value is of a type, or can be read as one."""
-    try:
-        rows.convert(value, kind)
-    except RecordError:
-        return False
-    return True
+            raise UsageError(f"{place}unknown setting {name!r}; {unknown(name, list(fields))}")
+        try:
+            values[name] = rows.convert(value, fields[name].type)
+        except RecordError as error:
+            raise UsageError(f"{place}setting {name}: {error}") from error
+    return kind(**values)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nlptasks.backbone import masks
-from nlptasks.backbone.batch import Batch, by_length, restored
-from nlptasks.backbone.bert import Bert, split
+from nlptasks.backbone.batch import Batch, by_length, restored, split
+from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier, Source
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.linear import Linear

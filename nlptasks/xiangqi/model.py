@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,9 +28,7 @@ TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
 
 def choice_loss(model: LanguageModel, work: Work, legality: float) -> Tensor:
     """Compute the mean loss, a scalar, of moves whose legal alternatives stand beside the token before them."""
-    if work.targets is None:
-        raise ValueError("training needs targets")
-    places, tokens = work.targets
+    places, tokens = work.taught
     scores = F.linear(model.states(work.groups, places), model.bert.tokens.weight, model.head.bias).float()
     beside = torch.cat([group.beside.flatten(0, 1) for group in work.groups if group.beside is not None])
     return choice_losses(scores, beside[places][:, sight.LEGAL], tokens, legality).mean()
@@ -102,7 +99,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     if found is None:
         if options.svg is None:
             raise ModelError(models.missing("xiangqi"))
-        return Loaded(writer=None, name="rules", method="moves", folder=Path(), **common)
+        return Loaded(writer=None, name="rules", method="moves", **common)
     check_goal(options.goal, found.method)
     stored = weights.load(found.folder)
     if not vocabulary.is_own(found.method, stored.text):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nlptasks.backbone import masks
+from nlptasks.backbone.attention import Memory
 from nlptasks.backbone.batch import Batch, by_length
-from nlptasks.backbone.bert import Memory
 from nlptasks.writing.draft import Writer
 from nlptasks.xiangqi import rules, sight
 from nlptasks.xiangqi.games import Game

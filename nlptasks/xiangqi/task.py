@@ -21,7 +21,7 @@ from nlptasks.xiangqi.games import Game, numbered
 from nlptasks.xiangqi.layouts import Layout
 from nlptasks.xiangqi.model import Loaded, choice_loss, load, writer_of
 from nlptasks.xiangqi.notation import diagram
-from nlptasks.xiangqi.row import Row, Settings, Sweep
+from nlptasks.xiangqi.row import Options, Row, Settings, Sweep
 from nlptasks.xiangqi.rules import start_of
 from nlptasks.xiangqi.scores import compared, scores_of
 
@@ -78,8 +78,7 @@ class Task(AnyTask[LanguageModel]):
         """Compute the mean loss of the moves' tokens."""
         if self.method == "moves":
             return choice_loss(model, work, self.settings.legality)
-        loss: Tensor = model(work.groups, work.targets)
-        return loss
+        return model.token_loss(work.groups, work.taught)
 
     def score(self, model: LanguageModel, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
         """Foretell the moves of games and score that."""
@@ -106,7 +105,9 @@ def evaluations(
     yield {}, scores_of(loaded.player, loaded.method, loaded.budget, labelled)
 
 
-def score_predictions(predictions: Sequence[Any], labelled: Sequence[Row]) -> dict[str, float]:
+def score_predictions(
+    predictions: Sequence[Any], labelled: Sequence[Row], options: Options | None = None
+) -> dict[str, float]:
     """Score the predictions of any system for the last move of each game."""
     return compared(predictions, labelled)
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from nlptasks.backbone import masks, weights
+from nlptasks.backbone.attention import Memory
 from nlptasks.backbone.batch import Batch, by_length, padded, restored
-from nlptasks.backbone.bert import ACTIVATIONS, Bert, Layer, Memory, attend, attend_plainly
+from nlptasks.backbone.bert import ACTIVATIONS, Bert, Layer
+from nlptasks.backbone.config import KNOWN_ACTIVATIONS
 from nlptasks.backbone.linear import Linear
 from nlptasks.backbone.weights import Backbone
 
@@ -78,6 +80,10 @@ def test_positions_may_be_given(tiny: Backbone, theirs: BertModel) -> None:
     positions = torch.tensor([[3, 4, 5, 6, 7, 8], [0, 0, 9, 1, 63, 2]])
     expected = theirs(ids, position_ids=positions).last_hidden_state
     close(tiny.bert(Batch(ids, positions=positions)), expected, atol=1e-5, rtol=0)
+
+
+def test_the_activations_that_a_configuration_may_name_are_those_there_are() -> None:
+    assert set(KNOWN_ACTIVATIONS) == set(ACTIVATIONS)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -395,23 +401,21 @@ def test_a_gpu_gives_the_same_states(tiny: Backbone, way: str) -> None:
         close(states.cpu(), plain, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_plain_attention_is_the_fused_one_gradients_included(masked: bool) -> None:
-    torch.manual_seed(0)
-    mask = masks.left_to_right(torch.ones(1, 7, dtype=torch.bool)) if masked else None
-    found = []
-    for plain in (True, False):
-        given = [torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(n)).requires_grad_() for n in range(3)]
-        queries, keys, values = given
-        seen = attend_plainly(queries, keys, values, mask) if plain else attend(queries, keys, values, mask, 0.0)
-        torch.autograd.backward(seen.square().sum())
-        found.append([seen.detach(), *(one.grad for one in given if one.grad is not None)])
-    assert len(found[0]) == 4
-    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(*found, strict=True))
-
-
 def test_what_is_before_the_last_norm_gives_the_last_states(tiny: Backbone) -> None:
     groups = [Batch(torch.tensor([[3, 7, 8, 4], [3, 9, 9, 4]])), Batch(torch.tensor([[3, 7, 4]]))]
     with torch.inference_mode():
         norm = cast(Layer, tiny.bert.layers[-1]).feed_norm
         assert torch.allclose(norm(tiny.bert.unnormed(groups)), [*tiny.bert.states(groups)][-1], atol=1e-6)
+
+
+def test_what_stands_beside_the_tokens_of_some_groups_leaves_the_others_alone(tiny: Backbone) -> None:
+    plain = [Batch(torch.tensor([[3, 7, 4]])), Batch(torch.tensor([[3, 8, 9, 4]])), Batch(torch.tensor([[3, 4]]))]
+    beside = torch.tensor([[[7, 0], [8, 9], [0, 0], [0, 0]]])
+    mixed = [plain[0], dataclasses.replace(plain[1], beside=beside), plain[2]]
+    for enabled in (False, True):
+        with torch.set_grad_enabled(enabled):
+            found, before = tiny.bert.token_states(mixed), tiny.bert.token_states(plain)
+        table = tiny.bert.tokens.weight
+        expected = before.clone()
+        expected[3], expected[4] = before[3] + table[7], before[4] + table[8] + table[9]
+        close(found, expected, atol=1e-6, rtol=0)

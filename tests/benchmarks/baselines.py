@@ -27,7 +27,8 @@ from nlptasks import form, rows
 from nlptasks.nl2sql.library import Library
 from nlptasks.nl2sql.row import Options as TableOptions
 from nlptasks.nl2sql.tables import Table
-from nlptasks.training.data import Source, load, to_score
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_score
 from nlptasks.xiangqi import rules
 from nlptasks.xiangqi.games import read_game
 from nlptasks.xiangqi.notation import iccs

@@ -38,7 +38,8 @@ from nlptasks.ie.row import METHODS, Options, Row, Settings
 from nlptasks.ie.task import Task, answered
 from nlptasks.inference.predictor import stream
 from nlptasks.training import checkpoint
-from nlptasks.training.data import Source, load, to_learn, to_score
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_learn, to_score
 from nlptasks.training.settings import as_plain, resolve
 from nlptasks.training.trainer import Run, fit
 

@@ -27,7 +27,8 @@ from nlptasks.ie.row import Options, Row, Settings
 from nlptasks.ie.task import Task
 from nlptasks.inference.predictor import stream
 from nlptasks.training import checkpoint
-from nlptasks.training.data import Source, load, to_score
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_score
 from nlptasks.training.settings import as_plain
 
 

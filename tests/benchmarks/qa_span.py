@@ -28,7 +28,8 @@ from nlptasks.backbone.text import Text
 from nlptasks.qa.examples import Encoder, Example, Limits
 from nlptasks.qa.row import Row, Settings
 from nlptasks.qa.scores import scored
-from nlptasks.training.data import Source, load, to_learn, to_score
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_learn, to_score
 
 
 def examples_of(text: Text, limits: Limits, table: Sequence[Any]) -> Iterator[dict[str, Any]]:

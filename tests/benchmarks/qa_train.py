@@ -22,7 +22,8 @@ from torch.nn.utils.rnn import pad_sequence
 from nlptasks.backbone import hardware, masks, weights
 from nlptasks.qa.row import METHODS, Settings
 from nlptasks.qa.task import Task
-from nlptasks.training.data import Source, load, to_learn
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_learn
 from nlptasks.training.trainer import Run, fit
 
 BATCH, ACCUMULATION, RATE = 8, 4, 1e-5

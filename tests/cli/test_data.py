@@ -31,7 +31,7 @@ def test_check_says_what_a_file_is_good_for(nlpk: Nlpk) -> None:
 
 
 def test_check_of_nothing_is_not_well(nlpk: Nlpk) -> None:
-    assert nlpk("data", "check", "similarity", "-").status == 1
+    assert nlpk("data", "check", "similarity", "-").complaint == "stdin: no records in it; expected some to check"
 
 
 def test_check_names_no_more_than_asked(nlpk: Nlpk, pairs: Path) -> None:
@@ -41,7 +41,7 @@ def test_check_names_no_more_than_asked(nlpk: Nlpk, pairs: Path) -> None:
 
 @pytest.mark.parametrize(
     ("to", "expected"),
-    [("jsonl", '{"a": "甲", "b": "乙", "score": 1.0}'), ("sentences", "甲\n乙"), ("tsv", "甲\t乙\t1")],
+    [("jsonl", '{"a": "甲", "b": "乙", "score": 1.0}'), ("sentences", "甲\n乙"), ("tsv", "a\tb\tscore\n甲\t乙\t1")],
 )
 def test_convert(nlpk: Nlpk, to: str, expected: str, tmp_path: Path) -> None:
     given = "a\tb\tscore\n甲\t乙\t1\n"
@@ -52,6 +52,17 @@ def test_convert(nlpk: Nlpk, to: str, expected: str, tmp_path: Path) -> None:
     else:
         assert made == expected
     assert nlpk("data", "convert", "similarity", "-", "--to", to, stdin=given).out.decode().rstrip("\n") == made
+
+
+def test_an_empty_file_is_told_in_every_command(nlpk: Nlpk, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    converted = nlpk("data", "convert", "similarity", empty, "--to", "jsonl")  # nothing in, nothing out
+    assert (converted.status, converted.out, converted.complaint) == (0, b"", "nothing in the input becomes jsonl")
+    checked, scored = nlpk("data", "check", "similarity", empty), nlpk("eval", "similarity", empty)
+    assert (checked.status, scored.status) == (2, 2)
+    assert checked.complaint == f"{empty}: no records in it; expected some to check"
+    assert "no labelled record" in scored.complaint
 
 
 def test_convert_knows_stdout_by_its_other_name(nlpk: Nlpk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,8 @@ def test_an_empty_file_gives_nothing_and_says_so(nlpk: Nlpk, tmp_path: Path) -> 
     (tmp_path / "empty.txt").touch()
     result = nlpk("embed", tmp_path / "empty.txt")
     assert (result.status, result.out) == (0, b"")
-    assert result.complaint == "no records in the input"
+    assert result.complaint == f"{tmp_path}/empty.txt: no records in it"
+    assert nlpk("embed").complaint == "no records on stdin; name a FILE, or pipe some in"
     assert nlpk("embed", tmp_path / "empty.txt", "--out", tmp_path / "x.npy").status == 0
     assert np.load(tmp_path / "x.npy").shape == (0, WIDTH)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nlpk import app
+from nlpk import app, signals
 from nlptasks.errors import InputError
 
 Nlpk = Callable[..., Any]
@@ -139,7 +139,7 @@ def test_an_error_of_the_system_is_the_users(nlpk: Nlpk, monkeypatch: pytest.Mon
     ("raised", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "nlpk: interrupted\n"),
-        (app.Terminated(), 143, "nlpk: terminated\n"),
+        (signals.Terminated(), 143, "nlpk: terminated\n"),
         (InputError("what was found"), 2, "nlpk: what was found\n"),
         (BrokenPipeError(), 0, ""),
     ],

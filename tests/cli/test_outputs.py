@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from nlpk.options import Writing
-from nlpk.outputs import Failures, JsonLines, Output, complaints, each, encoded, opened
+from nlpk.outputs import Failures, Output, complaints, each, opened
+from nlpk.sinks import JsonLines, encoded
 from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.files import Record
 

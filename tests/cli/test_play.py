@@ -22,6 +22,8 @@ def test_two_people_need_no_model(nlpk: Nlpk) -> None:
     assert "Black: 马８进７ (h9g7)" in out
     assert "h2e2 h9g7" in out
     assert "1C2C4/9/RNBAKABNR b - - 1 1" in out
+    assert "俥 傌 相 仕 帅" in out  # without colours, the sides have characters of their own
+    assert "車 馬 象 士 将" in out
     assert "马八进七" not in out
 
 

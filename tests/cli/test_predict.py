@@ -72,7 +72,7 @@ def test_a_missing_column_is_named(nlpk: Nlpk) -> None:
 def test_a_record_by_its_options_that_is_bad_is_the_users_mistake(nlpk: Nlpk, value: str, said: str) -> None:
     result = nlpk("predict", "similarity", "--a", value, "--b", "乙")
     assert (result.status, result.out) == (2, b"")
-    assert result.complaint.startswith("options: field 'a': ")
+    assert result.complaint.startswith("field 'a': ")
     assert said in result.complaint
 
 
@@ -154,7 +154,7 @@ def test_options_that_cannot_be_are_refused_in_one_line(
 
 
 def test_without_input_a_terminal_is_told_what_is_missing(nlpk: Nlpk) -> None:
-    assert "no input: name a FILE" in nlpk("predict", "similarity", terminal=True).complaint
+    assert "no input: give --a and --b, name a FILE" in nlpk("predict", "similarity", terminal=True).complaint
     result = nlpk("predict", "similarity", "--a", "甲", terminal=True)
     assert result.status == 2
     assert "no --b; give it too" in result.complaint

@@ -84,7 +84,7 @@ def test_no_model_and_no_table_are_told_in_one_line(nlpk: Nlpk, nl2sql_model: Pa
     result = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--question", QUESTION)
     assert (result.status, result.complaint) == (
         2,
-        "options: no table to ask: name one with --table FILE, or give table_id and --tables FILE",
+        "no table to ask: name one with --table FILE, or give table_id and --tables FILE",
     )
     missing = nlpk("predict", "nl2sql", "--model", nl2sql_model, "--table", tmp_path / "no.csv", "--question", "问")
     assert "there is no such file" in missing.complaint

@@ -108,7 +108,7 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("short.txt", "--backbone", "B", "--layers", 3), "--backbone has a shape of its own; leave out --layers"),
         (("short.txt", "--json"), "training has no use for --json; leave it out"),
         (("short.txt", "--resume", "R", "--steps", 3), "--resume has no use for --steps; leave it out"),
-        (("--resume", "R"), "no state to resume from"),
+        (("--resume", "R"), "R: no such folder; --resume takes that of a run"),
         (("short.txt", "--eval", "short.txt"), "--eval has no use for CORPUS; leave it out"),
         (("--eval", "short.txt", "--model", "./no"), "./no: no such folder"),
         (("--prepare", "P"), "--prepare: no CORPUS; name the files to prepare"),

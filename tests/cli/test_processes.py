@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from nlpk import signals
+
 Spawn = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -61,9 +63,27 @@ def test_an_interrupt_while_everything_is_being_imported_is_one_line(
     entry = importlib.import_module("nlpk.__main__")
     monkeypatch.setitem(sys.modules, "nlpk.app", Interrupted())
     monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(signals, "mind", lambda: None)  # pytest minds them itself
     with pytest.raises(SystemExit, match="130"):
         entry.main()
     assert capsys.readouterr().err == "nlpk: interrupted\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["typer", "torch._C", "torch.nn.modules", "torch", "tokenizers", "datasets"])
+def test_a_signal_while_a_library_is_being_imported_is_one_line(module: str, number: signal.Signals) -> None:
+    status = {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    command = [sys.executable, "-X", "importtime", "-m", "nlpk", "train", "similarity", "--steps", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stderr
+        for line in process.stderr:
+            if line.rpartition("|")[2].strip() == module:  # just imported, by what is still being imported
+                process.send_signal(number)
+                break
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+        assert process.wait() == status
+    assert said == [f"nlpk: {'terminated' if status == 143 else 'interrupted'}\n"]
 
 
 def test_the_command_starts_where_interrupts_are_minded() -> None:

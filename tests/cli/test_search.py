@@ -48,7 +48,7 @@ def test_a_dash_is_stdin_and_a_file_goes_with_its_option(nlpk: Nlpk, index: Path
 
 def test_a_blank_question_is_the_users_mistake(nlpk: Nlpk, index: Path) -> None:
     result = nlpk("search", "query", index, " ")
-    assert (result.status, result.out, result.complaint) == (2, b"", "options: blank text")
+    assert (result.status, result.out, result.complaint) == (2, b"", "blank text")
 
 
 def test_add_and_resume(nlpk: Nlpk, index: Path, tmp_path: Path) -> None:

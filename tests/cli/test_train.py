@@ -4,9 +4,12 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from nlpk import train
 
 Nlpk = Callable[..., Any]
 Spawn = Callable[..., subprocess.Popen[bytes]]
@@ -60,12 +63,15 @@ def test_bad_rows_are_counted_and_named_before_the_first_step(nlpk: Nlpk, pairs:
         (("--train", "empty.tsv"), "empty.tsv: the file is empty"),
         (("--train", "one.tsv", "--method", "cosent"), "one.tsv: none of 1 records can be used"),
         (("--config", "no-such.toml"), "no-such.toml: cannot be read"),
-        (("--config", "bad.toml"), "unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
-        (("--config", "flags.toml"), "unknown setting 'method'; a file holds settings only, so give --method on"),
+        (("--config", "bad.toml"), "bad.toml: unknown setting 'learning_rat'; did you mean 'learning_rate'?"),
+        (
+            ("--config", "flags.toml"),
+            "flags.toml: unknown setting 'method'; a file holds settings only, so give --method on",
+        ),
         (("--train", "scored.tsv", "--method", "supervised-simcse"), "every negative is a number, such as 1, which"),
         (("--train", "scored.tsv", "--method", "cosent"), "all scores are equal; cosent learns from their order"),
         (("--backbone", "runs/typo"), "runs/typo: no such folder"),
-        (("--resume", "no-such"), "no-such: no state to resume from"),
+        (("--resume", "no-such"), "no-such: no such folder; --resume takes that of a run which was stopped"),
         (("--resume", "no-such", "--steps", "3"), "--resume goes on with the run's own settings; leave out --steps"),
         (("--backbone", "./no-such"), "./no-such: no such folder"),
         (
@@ -113,3 +119,12 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(nlpk: Nlpk, spawn: Spawn,
     assert result.status == 0
     assert f"model in {out}" in result.err
     assert "last" not in os.listdir(out)
+
+
+def test_of_many_scores_the_last_line_shows_the_one_that_counts_and_two_more() -> None:
+    training: Any = SimpleNamespace(task=SimpleNamespace(best="f1"), scores={"a": 1, "b": 0.5, "f1": 0.25})
+    assert train.scored(training) == " (f1 0.2500, a 1.0000, b 0.5000)"
+    training.scores["c"] = 0
+    assert train.scored(training) == " (f1 0.2500, a 1.0000, b 0.5000, …)"
+    training.scores = {}
+    assert train.scored(training) == ""

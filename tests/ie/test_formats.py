@@ -205,7 +205,7 @@ def test_a_row_has_what_any_form_says() -> None:
     assert again == row
     with pytest.raises(RecordError, match="only blanks"):
         rows.parse(Row, {"text": "  "})
-    with pytest.raises(RecordError, match="scoring needs one of them"):
+    with pytest.raises(RecordError, match="training and scoring need one of them"):
         rows.parse(Scored, {"text": TEXT})
 
 

@@ -9,7 +9,8 @@ import pytest
 from nlptasks import rows
 from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.nl2sql.row import Options, Row, Settings, checking, converted, reference, training_rows, traits
-from nlptasks.training.data import Source, load, to_learn
+from nlptasks.training.data import Source, load
+from nlptasks.training.recipes import to_learn
 
 GOOD: dict[str, Any] = {"question": "小区是哪个", "table_id": "x"}
 SQL = {"sel": [0], "agg": [0], "cond_conn_op": 0, "conds": [[1, 2, "甲"]]}

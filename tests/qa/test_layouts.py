@@ -112,7 +112,7 @@ def test_the_loss_is_the_mean_of_the_targets_losses(tiny: Backbone) -> None:
         work = made.work(LESSONS)
         assert work.targets is not None
         with torch.inference_mode():
-            loss = reader(work.groups, work.targets)
+            loss = reader.token_loss(work.groups, work.targets)
             losses = []
             for lesson in LESSONS:
                 alone = made.work([lesson])

@@ -23,7 +23,7 @@ from nlptasks.backbone.weights import WEIGHTS, Backbone
 from nlptasks.errors import ModelError
 from nlptasks.similarity import export, whitening
 from nlptasks.similarity.encoder import affine
-from nlptasks.similarity.row import POOLINGS, Options
+from nlptasks.similarity.settings import POOLINGS, Options
 from nlptasks.similarity.task import Loaded, assembled, embedder, load
 from nlptasks.training import checkpoint
 

@@ -434,7 +434,7 @@ def test_building_where_something_else_is(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     assert build(other, random_vectors(1)).count == 1
-    with pytest.raises(InputError, match="the folder is not empty; name another, or ask to overwrite"):
+    with pytest.raises(InputError, match=r"the folder is not empty; name another, or replace .* --overwrite"):
         build(other, random_vectors(2))
     assert build(other, random_vectors(2), overwrite=True).count == 2
     (tmp_path / "file").write_text("")

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from nlptasks.errors import UsageError
-from nlptasks.similarity.row import Embedding, Options, Settings, flaw
+from nlptasks.similarity.row import flaw
+from nlptasks.similarity.settings import Embedding, Options, Settings
 
 OUT_OF_RANGE = [
     *[(name, value, "more than 0") for name in ("temperature", "scale") for value in (0, -1, math.inf, math.nan)],

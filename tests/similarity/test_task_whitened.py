@@ -45,7 +45,7 @@ def whitened(tiny: Backbone, folder: Path) -> Backbone:
     ("flags", "said"),
     [
         ({}, r"whitening to 16 of 16 dimensions needs at least 17 sentences .* found 4: .* keep at most --dims 2, or"),
-        ({"dims": 3}, r"whitening to 3 of 16 dimensions needs at least 17 sentences .* found 4: give more"),
+        ({"dims": 3}, r"whitening to 3 of 16 dimensions needs at least 6 sentences .* found 4: give more"),
         ({"dims": 17}, r"--dims 17 is out of range: these vectors have 16 dimensions, choose 1 to 16"),
     ],
 )

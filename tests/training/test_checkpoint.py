@@ -122,6 +122,9 @@ def test_a_folder_without_a_model_says_what_it_is(tmp_path: Path, tiny_folder: P
         checkpoint.open_folder(tmp_path)
     with pytest.raises(ModelError, match=r"it has no nlpk\.json; a plain backbone goes with --backbone"):
         checkpoint.open_folder(tiny_folder)
+    (tmp_path / "last").mkdir()
+    with pytest.raises(ModelError, match="a run stopped there before it had one; go on with nlpk train TASK --resume"):
+        checkpoint.open_folder(tmp_path)
 
 
 def test_the_model_card_names_data_scores_and_the_command(folder: Path) -> None:

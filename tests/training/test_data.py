@@ -15,7 +15,8 @@ from nlptasks.errors import InputError, RecordError
 from nlptasks.qa import row as qa
 from nlptasks.similarity import row as form
 from nlptasks.training import data
-from nlptasks.training.data import Recipe, Source, Table, load, to_learn, to_score
+from nlptasks.training.data import Source, Table, load
+from nlptasks.training.recipes import Recipe, to_learn, to_score
 
 COSENT, SIMCSE, TRIPLETS = (to_learn(form, method) for method in ("cosent", "simcse", "supervised-simcse"))
 GOOD = "a\tb\tscore\n今天\t明天\t3\n你\t我\t0\n"
@@ -76,10 +77,9 @@ def test_bad_records_are_counted_and_the_first_are_named(tmp_path: Path, caplog:
         table = read(tmp_path, "rows.tsv", GOOD + bad)
     assert (len(table.rows), table.bad) == (2, 7)
     (message,) = caplog.messages
-    assert message.startswith(f"{tmp_path}/rows.tsv: 7 of 9 records cannot be used: {tmp_path}/rows.tsv:4: field 'b'")
-    assert f"{tmp_path}/rows.tsv:8: " in message
+    places = f"{tmp_path}/rows.tsv:4, 5, 6, 7, 8"  # they have the same problem
+    assert message.startswith(f"{tmp_path}/rows.tsv: 7 of 9 records cannot be used: {places}: field 'b'")
     assert message.endswith("; …")
-    assert ":9: " not in message
 
 
 def test_bad_records_are_named_again_when_the_table_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,18 +92,18 @@ def test_bad_records_are_named_again_when_the_table_is_there(tmp_path: Path, cap
 
 
 def test_none_of_the_records_can_be_used(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rows\.jsonl: none of 2 records can be used; expected rows with a, b, score"):
+    with pytest.raises(InputError, match=r"rows\.jsonl: none of 2 records can be used: .*:1: field 'b' is .*:2: field"):
         read(tmp_path, "rows.jsonl", '{"a": "x"}\n{"b": "y"}\n')
 
 
 def test_dev_rows_need_a_score(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none of 2 records can be used; expected rows with a, b, score"):
+    with pytest.raises(InputError, match=r"none of 2 records can be used: .*:2, 3: field 'score' is missing"):
         read(tmp_path, "rows.tsv", "a\tb\n今天\t明天\n你\t我\n", to_score(form))
 
 
 @pytest.mark.parametrize("name", ["empty.tsv", "empty.jsonl", "empty.txt"])
 def test_an_empty_file_says_so(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}: the file is empty; expected rows with a, b, score"):
+    with pytest.raises(InputError, match=f"{name}: the file is empty; expected records"):
         read(tmp_path, name, "")
 
 

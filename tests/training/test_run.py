@@ -15,9 +15,10 @@ from safetensors import SafetensorError
 
 from nlptasks.backbone import weights
 from nlptasks.errors import InputError, ModelError, UsageError
-from nlptasks.training import checkpoint, run
+from nlptasks.training import checkpoint
 from nlptasks.training.optimizers import KINDS
 from nlptasks.training.run import Plan, Training, planned
+from nlptasks.training.state import STATE, last_of
 
 MakePlan = Callable[..., Plan]
 Start = Callable[..., subprocess.Popen[str]]
@@ -298,6 +299,20 @@ def test_a_run_that_is_complete_says_so(plan: MakePlan, tmp_path: Path) -> None:
 def test_where_nothing_ran_there_is_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no state to resume from; start a new run with --out"):
         planned(tmp_path)
+    with pytest.raises(ModelError, match="gone: no such folder; --resume takes that of a run which was stopped"):
+        planned(tmp_path / "gone")
+
+
+def test_the_state_names_files_so_that_they_are_found_from_any_folder(
+    plan: MakePlan, tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pairs.parent)
+    short = Path(pairs.name)
+    trained(plan(train=(short,), dev=short), tmp_path / "out", stop=1)
+    monkeypatch.chdir("/")
+    resumed = planned(tmp_path / "out")
+    assert resumed.dev
+    assert [resumed.train[0].name, resumed.dev.name] == [str(pairs.resolve())] * 2
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
@@ -321,7 +336,7 @@ def test_the_state_of_another_version_is_named(plan: MakePlan, tmp_path: Path) -
 def test_a_state_that_is_cut_off_is_named(plan: MakePlan, tmp_path: Path) -> None:
     made = plan()
     trained(made, tmp_path / "out", stop=1)
-    state = tmp_path / "out/last" / run.STATE
+    state = tmp_path / "out/last" / STATE
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(ModelError, match=r"state\.safetensors: damaged"):
         Training(made, tmp_path / "out", resume=True)
@@ -336,9 +351,10 @@ def test_a_run_goes_on_with_its_own_data_only(plan: MakePlan, tmp_path: Path, pa
 
 
 def test_a_folder_that_holds_something_is_not_trained_into(plan: MakePlan, tmp_path: Path, pairs: Path) -> None:
-    for out in (tmp_path, pairs):
-        with pytest.raises(UsageError, match=r"not an empty folder; choose another --out, or go on with --resume"):
-            Training(plan(), out)
+    with pytest.raises(UsageError, match=r"not an empty folder; choose another --out, or go on with --resume"):
+        Training(plan(), tmp_path)
+    with pytest.raises(UsageError, match=r"pairs\.tsv: a file; the run is to be a folder, so choose another --out"):
+        Training(plan(), pairs)
     (tmp_path / "empty").mkdir()
     trained(plan(steps=1), tmp_path / "empty")
 
@@ -357,14 +373,14 @@ def test_a_full_disk_leaves_no_folder_that_cannot_be_gone_on_with(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("nlptasks.training.run.save_file", full)
+        patch.setattr("nlptasks.training.state.save_file", full)
         with pytest.raises(type(error), match="No space left"):
             list(Training(plan(dev=None, steps=2), tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     training = iter(Training(plan(steps=4, evaluate_every=2), tmp_path / "out"))
     next(step for step in training if step.scores is not None)
     with monkeypatch.context() as patch:
-        patch.setattr("nlptasks.training.run.save_file", full)
+        patch.setattr("nlptasks.training.state.save_file", full)
         with pytest.raises(type(error), match="No space left"):
             list(training)
     assert (tmp_path / "out" / "last").is_dir()
@@ -448,7 +464,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(start: Start, tmp_
     parts.send_signal(signal.SIGKILL)
     parts.communicate()
     assert parts.returncode == -signal.SIGKILL
-    assert 20 <= json.loads((run.last_of(tmp_path / "parts") / "run.json").read_text())["run"]["step"] < 90
+    assert 20 <= json.loads((last_of(tmp_path / "parts") / "run.json").read_text())["run"]["step"] < 90
     resumed = start(tmp_path / "parts", "--resume", tmp_path / "parts", "--device", "cpu")
     for process in (whole, resumed):
         out, err = process.communicate(timeout=100)
@@ -469,3 +485,19 @@ def test_a_run_that_is_interrupted_saves_its_state(start: Start, tmp_path: Path,
     step = json.loads((tmp_path / "out/last/run.json").read_text())["run"]["step"]
     assert f"stopped at update {step}; go on with: nlpk train similarity --resume {tmp_path}/out" in err
     assert "Traceback" not in err
+
+
+def test_fewer_dev_rows_are_drawn_by_the_seed(
+    plan: MakePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def labelled(**flags: int) -> list[Any]:
+        return Training(plan(**flags), tmp_path / "out", device="cpu").labelled
+
+    monkeypatch.setattr("nlptasks.training.run.MANY", 24)
+    caplog.set_level("INFO", logger="nlptasks")
+    whole, some = labelled(), labelled(max_dev_rows=6)
+    assert caplog.messages.count("scoring 24 dev rows each time; --max-dev-rows N takes fewer of them") == 1
+    assert [row for row in whole if row in some] == some  # in their order
+    assert len(some) == 6
+    assert labelled(max_dev_rows=6) == some != labelled(max_dev_rows=6, seed=2)
+    assert labelled(max_dev_rows=99) == whole

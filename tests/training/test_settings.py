@@ -56,6 +56,7 @@ def test_a_wrong_choice_is_named() -> None:
     ("name", "value", "expected"),
     [
         *[(name, 0, "1 or more") for name in ("batch_size", "accumulation", "evaluate_every", "patience")],
+        ("max_dev_rows", 0, "1 or more"),
         *[(name, -1, "0 or more") for name in ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip")],
         *[(name, -1, "0 or more") for name in ("seed", "save_every")],
         ("ema", 1, "0 or more, below 1"),
@@ -113,6 +114,21 @@ def test_a_learned_rate_that_learns_nothing_is_refused() -> None:
     settings = {"adaptive_rate": True, "adaptive_scale": 0, "adaptive_gain": 0}
     with pytest.raises(UsageError, match="--adaptive-rate learns nothing with --adaptive-scale 0 and --adaptive-gain"):
         resolve(TrainingSettings, settings)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("learning_rat = 1", r"settings\.toml: unknown setting 'learning_rat'; did you mean 'learning_rate'\?"),
+        ('learning_rate = "x"', r"settings\.toml: setting learning_rate: found \"x\", expected a finite number"),
+    ],
+)
+def test_what_is_wrong_in_a_settings_file_names_the_file(tmp_path: Path, line: str, said: str) -> None:
+    path = toml(tmp_path, line)
+    with pytest.raises(UsageError, match=said):
+        resolve(TrainingSettings, {}, path)
+    with pytest.raises(UsageError, match=r"^setting learning_rate: found"):
+        resolve(TrainingSettings, {}, None, {"learning_rate": "x"})
 
 
 def test_a_settings_file_that_is_missing_is_named(tmp_path: Path) -> None:

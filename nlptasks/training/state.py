@@ -1,0 +1,89 @@
+"""What a run goes on from: a model, its tensors and its plan, in the folder `last`, which is replaced whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from nlptasks import files
+from nlptasks.errors import ModelError
+from nlptasks.training import checkpoint
+from nlptasks.training.trainer import Run
+
+STATE, PLAN, LOG = "state.safetensors", "run.json", "log.jsonl"
+
+
+def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
+    """Write beside a model what its run goes on from: tensors, and what JSON can hold."""
+    with files.replaced(folder / STATE) as part:
+        save_file({name: tensor.cpu() for name, tensor in run.tensors().items()}, part)
+    files.write_json(folder / PLAN, state)
+
+
+def replace_last(out: Path, write: Callable[[Path], None]) -> None:
+    """Let a new `last` take the old one's place, whole and on the disk; a crash leaves one of them."""
+    part, last, old = (out / name for name in ("last.part", "last", "last.old"))
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        write(part)
+        for path in part.iterdir():
+            sync(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    if last.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        last.rename(old)
+    part.rename(last)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def cut_log(log: Path, step: int) -> None:
+    """Take from a log what came after an update, and a line that a crash left unfinished."""
+    if log.is_file():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        log.write_text("".join(kept), encoding="utf-8")
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file is on the disk before its folder gets its name."""
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def last_of(out: Path) -> Path:
+    """Find the state to go on from; a crash may have left it under its old name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    for name in ("last", "last.old"):
+        if (out / name / PLAN).is_file():
+            return out / name
+    if not out.is_dir():
+        raise ModelError(f"{out}: no such folder; --resume takes that of a run which was stopped")
+    if (out / checkpoint.ABOUT).is_file():
+        raise ModelError(f"{out}: nothing to resume, the run is complete; start a new one with another --out")
+    raise ModelError(f"{out}: no state to resume from; start a new run with --out")
+
+
+def read_state(out: Path) -> dict[str, Any]:
+    """Read what `last` says of the run.
+
+    Raises:
+        ModelError: there is nothing to go on from, or it is damaged.
+    """
+    path = last_of(out) / PLAN
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found["plan"], found["run"], found["data"], found["scores"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: damaged ({error!r}); start a new run with --out") from error
+    return found
