@@ -27,7 +27,7 @@ from .streams import read
 from .tasks import naming
 
 GROUPS = (Model, Reading, Computing)
-Scores = Iterator[tuple[Any, ...]]  # settings, scores, method, model, seconds
+Scores = Iterator[tuple[Any, ...]]  # settings, scores, method, model, and seconds, none of which predictions take
 Labelled = list[tuple[int, Any]]  # place in the file, from 0, and row
 
 
@@ -76,7 +76,8 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         for settings, scores, method, model, seconds in score(labelled):
             made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
             made |= {"records": len(labelled), "failed": failures.count - before, "scores": defined(scores, file)}
-            made |= {"seconds": round(seconds, 3), "records_per_second": round(len(labelled) / max(seconds, 1e-9), 1)}
+            rate = None if seconds is None else round(len(labelled) / max(seconds, 1e-9), 1)
+            made |= {"seconds": None if seconds is None else round(seconds, 3), "records_per_second": rate}
             results.append(made)
             if values["json"]:
                 print(encoded(made).decode(), end="", flush=True)
@@ -143,7 +144,7 @@ def predictions_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -
             module.score_predictions([predicted[at] for at, _ in labelled], [row for _, row in labelled], options),
             None,
             name,
-            0.0,
+            None,
         )
 
     naming = getattr(form, "naming_of_predictions", None)
@@ -192,7 +193,7 @@ def show(results: list[dict[str, Any]]) -> None:
             *(str(result["settings"].get(name, "")) for name in settings),
             str(result["records"]),
             *(f"{value:.4f}" if (value := result["scores"].get(name)) is not None else "" for name in names),
-            f"{result['records_per_second']:,.0f}",
+            "" if (rate := result["records_per_second"]) is None else f"{rate:,.0f}",
         ]
         for result in results
     ]

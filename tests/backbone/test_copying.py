@@ -92,7 +92,7 @@ def test_a_model_learns_by_the_pointer_and_keeps_it(tiny: Backbone) -> None:
     expected = model.copier.losses(named, last[places], tokens, rows, model.copier.source(below, lesson)).mean()
     loss = model.token_loss(lesson, torch.stack([places, tokens]))
     torch.testing.assert_close(loss, expected)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert all(
         weight.grad is not None and weight.grad.any()
         for name, weight in model.copier.named_parameters()
