@@ -190,7 +190,7 @@ def show(results: list[dict[str, Any]]) -> None:
     lines = [
         [
             str(result["file"]).rpartition("/")[2],
-            *(str(result["settings"].get(name, "")) for name in settings),
+            *("" if (value := result["settings"].get(name)) is None else str(value) for name in settings),
             str(result["records"]),
             *(f"{value:.4f}" if (value := result["scores"].get(name)) is not None else "" for name in names),
             "" if (rate := result["records_per_second"]) is None else f"{rate:,.0f}",

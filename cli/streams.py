@@ -110,12 +110,12 @@ def value_of(text: str) -> str:
 
 
 def decoded(raw: bytes, name: str) -> str:
-    """Read bytes as UTF-8 text, without the line ends at its end.
+    """Read bytes as UTF-8 or else GB18030 text, without the line ends at its end.
 
     Raises:
         InputError: they are something else.
     """
-    try:
-        return raw.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not UTF-8 text ({error.reason}); convert it: iconv -t utf-8") from error
+    for encoding in ("utf-8-sig", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding).rstrip("\r\n")
+    raise InputError(f"{name}: neither UTF-8 nor GB18030 text; convert it: iconv -f ENCODING -t utf-8")

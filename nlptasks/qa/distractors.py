@@ -6,6 +6,7 @@ afterwards, if each is mixed by itself.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ HAN = re.compile(r"([\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+)")
 REPLACED = ("passage", "passages", "answers", "starts", "is_impossible")
 #: Passages that are looked at first in the order of their scores, and how many times more each time they do not do.
 FIRST, FURTHER = 64, 8
+
+logger = logging.getLogger(__name__)
 
 
 class Labelled(Protocol):
@@ -66,16 +69,21 @@ def mixed(records: Iterable[Record], mixing: Mixing, read: Read) -> Iterator[Rec
     """
     found = [(record, readable(record, read)) for record in records]
     shelf = Shelf((row, title(record)) for record, row in found if not isinstance(row, RecordError))
+    read_well = added = emptied = 0
     for number, (record, row) in enumerate(found):
         if isinstance(row, RecordError):
             yield replace(record, problem=str(row))
             continue
         known = named(record.fields)
         passages, answers = shelf.around(row, title(record), Random(f"{mixing.seed} {number}"), mixing)
+        read_well, emptied = read_well + 1, emptied + (bool(row.answers) and not answers)
+        added += len([text for text in passages if text not in row.texts])
         told = starts_of(known)
         starts = {"starts": [told.get(answer) for answer in answers]} if told else {}
         others = {name: value for name, value in known.items() if name not in REPLACED}
         yield replace(record, fields={**others, "passages": passages, "answers": answers, **starts})
+    if mixing.distractors:
+        logger.info("%d passages came to %d records, of which %d lost their answer", added, read_well, emptied)
 
 
 def readable(record: Record, read: Read) -> Labelled | RecordError:

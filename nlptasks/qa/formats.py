@@ -67,8 +67,8 @@ def named(fields: Mapping[str, Any]) -> dict[str, Any]:
 def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Put passages and answers into lists of texts; what cannot be, stays for the parser to complain of.
 
-    Passages may be objects with an answer each, answers may be one text or SQuAD's objects, and `is_impossible` means
-    that there is none.
+    Passages may be one text, or objects with an answer each, answers may be one text or SQuAD's objects, and
+    `is_impossible` means that there is none.
 
     Raises:
         RecordError: it is a whole article or document.
@@ -77,7 +77,12 @@ def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name in fields and "question" not in fields:
             raise RecordError(f"found a SQuAD {found} (field {name!r}), expected a question; {remedy}")
     known = dict(fields)
-    passages = unwritten(known.get("passages"))
+    passages, own = (unwritten(known.get(name)) for name in ("passages", "passage"))
+    if isinstance(passages, str):
+        passages = [passages]
+    if isinstance(own, list) and (passages is None or isinstance(passages, list)):  # several under the name of one
+        passages = [*own, *(passages or [])]
+        del known["passage"]
     if isinstance(passages, list):
         known["passages"] = [text_of(one) for one in passages]
         if known.get("answers") is None and any(isinstance(one, Mapping) and "answer" in one for one in passages):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Any
 
@@ -41,6 +42,16 @@ def test_passages_of_other_documents_come_in() -> None:
         assert before["passage"] in after["passages"]
         assert [text for text in after["passages"] if before["title"] in text] == [before["passage"]]
         assert sum(before["answers"][0] in text for text in after["passages"]) == 1
+
+
+def test_what_was_mixed_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        made = mixed(records(), distractors=3, no_answer=0.5, seed=1)
+    emptied = sum(not record.fields["answers"] for record in made)
+    own = {one["passage"] for one in records()}
+    added = sum(len(record.fields["passages"]) for record in made) - (len(own) - emptied)
+    assert emptied
+    assert f"{added} passages came to {len(made)} records, of which {emptied} lost their answer" in caplog.text
 
 
 def test_they_come_in_any_order() -> None:

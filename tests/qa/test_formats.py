@@ -166,6 +166,8 @@ def test_answers_come_in_many_forms(fields: dict[str, Any], answers: object) -> 
 def test_passages_come_as_texts_and_objects() -> None:
     fields = {"passages": [{"passage": "x"}, {"context": "y"}, "z", {"other": 1}, 5]}
     assert formats.arranged(fields)["passages"] == ["x", "y", "z", {"other": 1}, 5]
+    assert formats.arranged({"passages": "x"}) == {"passages": ["x"]}
+    assert formats.arranged({"passage": ["x", {"text": "y"}], "passages": "z"}) == {"passages": ["x", "y", "z"]}
 
 
 @pytest.mark.parametrize("name", ["paragraphs", "qas"])

@@ -22,7 +22,7 @@ GOOD = {"question": "问", "passage": "甲乙"}
         ({"question": "问", "passage": " ", "passages": ["", "\n"]}, "no text to answer from"),
         ({"question": "问", "passages": []}, "no text to answer from"),
         ({"question": "问", "passages": [{"other": 1}]}, "field 'passages': item 1: found an object with 1 keys"),
-        ({"question": "问", "passages": "甲"}, "field 'passages': found \"甲\", expected a list"),
+        ({"question": "问", "passages": 5}, "field 'passages': found 5, expected a list"),
         ({"question": "问\ud800", "passage": "甲"}, "field 'question': found half a character"),
     ],
 )
