@@ -55,7 +55,8 @@ def load(
     """
     source = models.source("qa", found, backbone)
     if found and isinstance(options, pairs_row.Options) and not found.settings.get("generate"):
-        raise ModelError(f"{source}: has not learnt to write questions; train one with nlpk train qa --generate")
+        remedy = "train one with nlpk train qa --method seq2seq --generate"
+        raise ModelError(f"{source}: has not learnt to write questions; {remedy}")
     stored = weights.load(source)
     model = LanguageModel.trained(stored, "qa")
     if not found:

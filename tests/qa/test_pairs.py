@@ -100,7 +100,9 @@ def test_a_passage_without_a_token_is_not_asked_about(asker: Callable[..., Asker
 
 
 def test_a_model_that_has_not_learnt_it_is_refused(qa_models: dict[str, Path]) -> None:
-    with pytest.raises(ModelError, match="has not learnt to write questions; train one with nlpk train qa --generate"):
+    with pytest.raises(
+        ModelError, match="not learnt to write questions; train one with nlpk train qa --method seq2seq --g"
+    ):
         load(checkpoint.open_folder(qa_models["mlm"]), Options(), machine=Machine(device="cpu"))
 
 
