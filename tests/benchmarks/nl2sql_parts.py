@@ -42,8 +42,10 @@ def repeated(flag: str, values: list[str]) -> list[str]:
 
 
 def nlpk(*arguments: str) -> str:
-    """Run a command line, and give what it prints."""
-    done = subprocess.run([sys.executable, "-m", "nlpk", *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    """Run a command line, and give what it prints; some records of a file may be bad."""
+    done = subprocess.run([sys.executable, "-m", "nlpk", *arguments], check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode > 1:
+        raise SystemExit(done.returncode)
     return done.stdout
 
 
