@@ -112,9 +112,6 @@ def encoded(row: Mapping[str, Any]) -> bytes:
 
     try:
         return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-    except (
-        TypeError
-    ):  # integers over 64 bits, which go out as they came, and halves of characters, which no reader takes
+    except TypeError:  # lone surrogates and integers over 64 bits, which came in and must go out again
         plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in row.items()}
-        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")) + "\n"
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+        return (json.dumps(plain, ensure_ascii=True) + "\n").encode()

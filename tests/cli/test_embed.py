@@ -45,7 +45,7 @@ def test_blank_and_bad_lines_keep_their_place(nlpk: Nlpk) -> None:
     assert ["vector" in line for line in result.lines] == [True, False, False, False, False, True]
     assert [line.get("id", line.get("line")) for line in result.lines] == [1, 2, 3, 2, 3, None]
     assert "lone surrogate" in result.lines[4]["error"]
-    assert result.lines[4]["text"] == "x \ufffd"
+    assert result.lines[4]["text"] == "x \ud800"
     assert "nlpk: stdin:3: invalid JSON" in result.err
     assert result.err.endswith("nlpk: 4 records failed\n")
 
