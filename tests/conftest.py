@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import runpy
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,12 +178,23 @@ def generation_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
+def naive() -> ModuleType:
+    """Load the naive engine, which is no test module."""
+    spec = importlib.util.spec_from_file_location("naive_writer", Path(__file__).with_name("writing") / "naive.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
 def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Make a model for each method of QA on the tiny BERT, with a head sharp enough that no two tokens tie."""
+    """Make a model for each method of QA on the tiny BERT, with a pointer, so sharp that no two tokens tie."""
     import torch
 
     from nlptasks.backbone import weights
-    from nlptasks.backbone.heads import TokenHead
+    from nlptasks.backbone.language import LanguageModel
     from nlptasks.training import checkpoint
 
     limits = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
@@ -189,12 +202,14 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     for method in ("seq2seq", "mlm"):
         backbone = weights.load(tiny_folder)
         torch.manual_seed(3)
-        head = TokenHead(backbone.bert.config)
-        torch.nn.init.normal_(head.dense.weight, std=0.5)
+        model = LanguageModel.new(backbone, copies=True)
+        torch.nn.init.normal_(model.head.dense.weight, std=0.5)
+        assert model.copier is not None
+        torch.nn.init.normal_(model.copier.gate.weight)
         folders[method] = tmp_path_factory.mktemp(method)
         settings = limits | {"generate": method == "seq2seq"}
         about = {"nlpk": "0", "task": "qa", "method": method, "settings": settings}
-        checkpoint.save(folders[method], backbone.bert, backbone.text, head.named(), about)
+        checkpoint.save(folders[method], model.bert, backbone.text, model.named(), about)
     return folders
 
 

@@ -164,7 +164,7 @@ def load(found: Checkpoint | None, options: Options, *, backbone: str | None = N
     labels = Labels.load(found.about.get("labels") if found else None)
     model = conditioned(model, stored, labels, told).ready(machine)
     check_guidance(options.guidance, model)
-    writer = Writer.of(model.bert, model.head, segment=int(layout.reads), causal=not layout.reads, freeze=True)
+    writer = Writer.of(model, segment=int(layout.reads), causal=not layout.reads, freeze=True)
     silence(writer, stored.text)
     return Loaded(
         model=model,

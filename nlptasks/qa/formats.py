@@ -77,7 +77,7 @@ def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name in fields and "question" not in fields:
             raise RecordError(f"found a SQuAD {found} (field {name!r}), expected a question; {remedy}")
     known = dict(fields)
-    passages, own = (unwritten(known.get(name)) for name in ("passages", "passage"))
+    passages, own = unwritten(known.get("passages")), known.get("passage")
     if isinstance(passages, str):
         passages = [passages]
     if isinstance(own, list) and (passages is None or isinstance(passages, list)):  # several under the name of one

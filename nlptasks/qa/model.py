@@ -65,7 +65,7 @@ def load(
     limits.check(stored.bert.config.max_position_embeddings)
     model.ready(machine)
     return Loaded(
-        writer=Writer.of(model.bert, model.head, copier=model.copier, freeze=True),
+        writer=Writer.of(model, freeze=True),
         text=stored.text,
         limits=limits,
         options=options,

@@ -15,6 +15,7 @@ from nlptasks.backbone.batch import Batch, by_length, restored, split
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier, Source
 from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.linear import Linear
 from nlptasks.writing.shelf import Shelf
 
@@ -36,32 +37,28 @@ class Writer:
     @classmethod
     def of(
         cls,
-        bert: Bert,
-        head: TokenHead,
+        model: LanguageModel,
         *,
         segment: int = 1,
         causal: bool = False,
-        copier: Copier | None = None,
         freeze: bool = False,
     ) -> Writer:
         """Make a writer; the decoder shares the embeddings' weights.
 
         Args:
-            bert: the encoder.
-            head: of the encoder's width.
+            model: what reads and names tokens, and copies them where it can.
             segment: of what is written.
             causal: read prompts from left to right.
-            copier: copies from prompts, or none.
             freeze: lay the decoder's weights out for the processor.
         """
-        weight = bert.tokens.weight.detach()
+        weight = model.bert.tokens.weight.detach()
         with torch.device("meta"):
             decoder = Linear(weight.shape[1], weight.shape[0])
         decoder.weight = nn.Parameter(weight, requires_grad=False)
-        decoder.bias = nn.Parameter(head.bias.detach().to(weight.dtype), requires_grad=False)
+        decoder.bias = nn.Parameter(model.head.bias.detach().to(weight.dtype), requires_grad=False)
         if freeze:
             decoder.freeze()
-        return cls(bert, head, decoder, segment, causal, copier)
+        return cls(model.bert, model.head, decoder, segment, causal, model.copier)
 
     @property
     def device(self) -> torch.device:

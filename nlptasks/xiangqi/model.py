@@ -53,7 +53,7 @@ def choice_losses(scores: Tensor, legal: Tensor, tokens: Tensor, legality: float
 
 def writer_of(player: LanguageModel, *, freeze: bool = False) -> Writer:
     """Make what reads games from left to right."""
-    return Writer.of(player.bert, player.head, segment=0, causal=True, freeze=freeze)
+    return Writer.of(player, segment=0, causal=True, freeze=freeze)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -90,7 +91,10 @@ def test_passages_without_a_token_hold_no_answer(answerer: Make, method: str) ->
 @METHODS
 def test_where_every_window_abstains_the_answer_is_empty(answerer: Make, rows: list[Row], method: str) -> None:
     asking = answerer(method)
-    asking.loaded.writer.decoder.bias.data[asking.end] += 100
+    writer = asking.loaded.writer
+    assert writer.copier is not None
+    writer.decoder.bias.data[asking.end] += 100
+    writer.copier.gate.bias.data.fill_(-100)
     for found in ask(asking, rows):
         assert plain(found) == ("", None, None, None)
         assert found["score"] == found["no_answer"] == pytest.approx(1)
@@ -109,27 +113,53 @@ def test_how_likely_no_answer_has_to_be_can_be_said(answerer: Make, rows: list[R
         assert bool(found["candidates"]) == (found["no_answer"] < least + 1e-4)
 
 
-def test_seq2seq_tells_the_first_tokens_chance_of_the_end(answerer: Make, rows: list[Row]) -> None:
+def test_seq2seq_tells_the_first_tokens_chance_of_the_end(answerer: Make, rows: list[Row], naive: ModuleType) -> None:
     asking = answerer("seq2seq")
     examples = asking.read(rows)
     for example, found in zip(examples, asking.answer(examples), strict=True):
-        with torch.inference_mode():
-            prompts = asking.prompts([example])
-            last = torch.cat([asking.loaded.writer.bert(Batch(torch.tensor([ids])))[:, -1] for ids in prompts])
-            none = asking.loaded.writer.logits(last).softmax(-1)[:, asking.end]
-        assert found["no_answer"] == pytest.approx(float(none.min()), abs=1e-5)
+        chances = [naive.logits(asking.loaded.writer, ids, []).softmax(-1) for ids in asking.prompts([example])]
+        none = min(float(one[asking.end]) for one in chances)
+        assert found["no_answer"] == pytest.approx(none, abs=1e-5)
 
 
-def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
+def test_seq2seq_writes_what_the_plainest_writer_does(answerer: Make, rows: list[Row], naive: ModuleType) -> None:
+    asking = answerer("seq2seq", abstain=1.0)
+    limit = asking.loaded.limits.answer
+    for example in asking.read(rows):
+        passages = [window.ids for _, window in example.windows]
+        prompts = asking.prompts([example])
+        expected = naive.council(asking.loaded.writer, prompts, passages, asking.end, 1, limit, 1.0)
+        assert asking.write([example])[0].texts[0][0] == expected
+
+
+@METHODS
+def test_the_pointer_decides_as_well(answerer: Make, rows: list[Row], method: str) -> None:
+    asking = answerer(method)
+    assert asking.loaded.writer.copier is not None
+    with_it = ask(asking, rows)
+    asking.loaded.writer.copier.gate.bias.data.fill_(-100)
+    for copied, named in zip(with_it, ask(asking, rows), strict=True):
+        assert copied["no_answer"] != pytest.approx(named["no_answer"], abs=1e-4)
+
+
+def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row], naive: ModuleType) -> None:
     """Compare with a plain loop over one passage: the likeliest token that goes on with an n-gram, up to the end."""
     asking = answerer("mlm", top_k=9)
+    writer = asking.loaded.writer
     for row in rows:
         example = asking.read([row])[0]
         said: dict[tuple[int, ...], dict[int, float]] = {}
         for (number, window), prompt in zip(example.windows, asking.prompts([example]), strict=True):
             with torch.inference_mode():
-                hidden = asking.loaded.writer.bert(Batch(torch.tensor([prompt])))[:, 1 : 1 + asking.layout.answer]
-                chances = asking.loaded.writer.logits(hidden)[0].softmax(-1)
+                *_, below, last = writer.bert.states([Batch(torch.tensor([prompt]))])
+                masks = last[1 : 1 + asking.layout.answer]
+                named = writer.logits(masks[None])[0]
+                chances = torch.stack(
+                    [
+                        naive.copied(writer.copier, logits, below, state, prompt).exp()
+                        for logits, state in zip(named, masks, strict=True)
+                    ]
+                )
             ids: list[int] = []
             picked: list[float] = []
             for here in chances:

@@ -167,6 +167,8 @@ def test_passages_come_as_texts_and_objects() -> None:
     fields = {"passages": [{"passage": "x"}, {"context": "y"}, "z", {"other": 1}, 5]}
     assert formats.arranged(fields)["passages"] == ["x", "y", "z", {"other": 1}, 5]
     assert formats.arranged({"passages": "x"}) == {"passages": ["x"]}
+    assert formats.arranged({"passages": '["x", "y"]'}) == {"passages": ["x", "y"]}
+    assert formats.arranged({"passage": "[1, 2]"}) == {"passage": "[1, 2]"}
     assert formats.arranged({"passage": ["x", {"text": "y"}], "passages": "z"}) == {"passages": ["x", "y", "z"]}
 
 

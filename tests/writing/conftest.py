@@ -1,30 +1,17 @@
-"""Share a tiny writer and the naive one that it is compared with."""
+"""Share a tiny writer."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from nlptasks.backbone.copying import Copier
 from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.weights import Backbone
 from nlptasks.writing.draft import Writer
-
-
-@pytest.fixture(scope="session")
-def naive() -> ModuleType:
-    """Load the naive engine, which is no test module."""
-    spec = importlib.util.spec_from_file_location("naive_writer", Path(__file__).with_name("naive.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -37,10 +24,11 @@ def make_writer(tiny: Backbone) -> Callable[..., Writer]:
         torch.nn.init.normal_(head.dense.weight, std=0.5)
         torch.nn.init.normal_(head.bias, std=0.3)
         head.bias.data[tiny.text.special["end"]] += 1.0  # or else hardly any text ends
-        copier = Copier(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval() if copies else None
-        if copier:
-            torch.nn.init.normal_(copier.gate.weight)
-        return Writer.of(tiny.bert, head, copier=copier, **options)  # type: ignore[arg-type]
+        model = LanguageModel(tiny.bert, head)
+        if copies:
+            model.copier = Copier(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval()
+            torch.nn.init.normal_(model.copier.gate.weight)
+        return Writer.of(model, **options)  # type: ignore[arg-type]
 
     return make
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.writing import beam
 from nlptasks.writing.beam import Rule, Written
 from nlptasks.writing.draft import Writer
@@ -134,6 +135,6 @@ def test_bf16_writes_too(make_writer: Callable[..., Writer]) -> None:
     writer = make_writer()
     writer.bert.to(torch.bfloat16)
     writer.head.to(torch.bfloat16)
-    half = Writer.of(writer.bert.freeze(), writer.head, freeze=True)
+    half = Writer.of(LanguageModel(writer.bert.freeze(), writer.head), freeze=True)
     found = search(half, PROMPTS, width=2, limit=10)
     assert all(torch.isfinite(torch.tensor(text.logprob)) for one in found for text in one)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.writing.draft import Writer
 
 PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 13, 4], [3, 20, 4]]
@@ -96,7 +97,7 @@ def test_a_condition_goes_with_its_prompt(make_writer: Callable[..., Writer]) ->
     for module in bert.modules():
         if isinstance(module, torch.nn.Linear) and module.in_features == 3:
             torch.nn.init.normal_(module.weight)
-    writer, conditions = Writer.of(bert, plain.head), torch.randn(4, 3)
+    writer, conditions = Writer.of(LanguageModel(bert, plain.head)), torch.randn(4, 3)
     together = writer.begin(PROMPTS, conditions)
     together.keep(torch.tensor([2, 0]))
     together.write(torch.tensor([[20], [21]]))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nlptasks.backbone.bert import Bert
+from nlptasks.backbone.language import LanguageModel
 from nlptasks.writing.draft import Writer
 from nlptasks.writing.guided import Guided
 
@@ -24,7 +25,7 @@ def listening(make_writer: Callable[..., Writer]) -> Writer:
     for module in bert.modules():
         if isinstance(module, torch.nn.Linear) and module.in_features == 3:
             torch.nn.init.normal_(module.weight)
-    return Writer.of(bert, plain.head)
+    return Writer.of(LanguageModel(bert, plain.head))
 
 
 def test_scores_are_set_apart_at_every_step(listening: Writer) -> None:
