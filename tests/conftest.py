@@ -190,7 +190,7 @@ def naive() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Make a model for each method of QA on the tiny BERT, with a pointer, so sharp that no two tokens tie."""
+    """Make a model for each method of QA on the tiny BERT, with all its parts, so sharp that no two tokens tie."""
     import torch
 
     from nlptasks.backbone import weights
@@ -202,10 +202,12 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     for method in ("seq2seq", "mlm"):
         backbone = weights.load(tiny_folder)
         torch.manual_seed(3)
-        model = LanguageModel.new(backbone, copies=True)
+        model = LanguageModel.new(backbone, copies=True, matches=True)
         torch.nn.init.normal_(model.head.dense.weight, std=0.5)
         assert model.copier is not None
-        torch.nn.init.normal_(model.copier.gate.weight)
+        assert model.matcher is not None
+        for weight in (model.copier.gate.weight, model.matcher.outer.weight, model.matcher.importance.weight):
+            torch.nn.init.normal_(weight, std=0.5)
         folders[method] = tmp_path_factory.mktemp(method)
         settings = limits | {"generate": method == "seq2seq"}
         about = {"nlpk": "0", "task": "qa", "method": method, "settings": settings}

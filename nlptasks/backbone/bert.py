@@ -23,6 +23,7 @@ from nlptasks.backbone.batch import Batch, positions_of, rows_of_tokens, split
 from nlptasks.backbone.config import Config as Config  # as others know it
 from nlptasks.backbone.dropout import Dropout
 from nlptasks.backbone.linear import Linear, freeze
+from nlptasks.backbone.matching import Matcher
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -235,14 +236,19 @@ class Bert(nn.Module):
         memory: Remembering | None = None,
         condition: Tensor | None = None,
         columns: slice | None = None,
+        matcher: Matcher | None = None,
     ) -> Iterator[Tensor]:
         """Give the hidden states (N, H) of the embeddings, then of each layer, all groups laid end to end.
 
-        The arguments are those of `read`; the last states are those of the wanted tokens alone.
+        The arguments are those of `read`, and what tells tokens what two texts have in common, or none; the last states
+        are those of the wanted tokens alone.
         """
         reading = Reading(groups, memory, condition, None if condition is None else rows_of_tokens(groups))
         places = torch.cat([positions_of(group, memory.length if memory else 0).reshape(-1) for group in groups])
-        x = self.token_states(groups) + self.positions(places) + self.segment_states(groups)
+        x = self.token_states(groups)
+        if matcher is not None:
+            x = x + matcher(groups, x)
+        x = x + self.positions(places) + self.segment_states(groups)
         x = self.dropout(self.norm.normalize(x, reading.condition, reading.rows))
         yield x
         for number, layer in enumerate(self.layers, 1):

@@ -1,12 +1,13 @@
 """Copying from what was read: a pointer into the prompt beside the head that names tokens.
 
-Source: See et al. 2017, arXiv 1704.04368 (pointer-generator).
+Source: See et al. 2017, arXiv 1704.04368 (pointer-generator). That a text which copies tends to go on with what follows
+is told to the pointer here, in place of being learnt.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch, split
 
-#: In front of the names of the weights.
-FRONT = "copier."
 #: Of a chance.
 SMALLEST = torch.finfo(torch.float32).tiny
+#: Runs of copied tokens are told apart up to this length.
+LONGEST = 4
+#: No token.
+NOTHING = -1
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,12 @@ class Copier(nn.Module):
 
     The pointer's weights a and its share g come from the state that names the token; keys come from the states below
     the last layer, which is computed for few tokens of a prompt only. Special tokens, and what is not in segment 0,
-    are never copied.
+    are never copied. Where a text is written from left to right, a place scores higher by a bias that is learnt,
+    according to how many tokens before it are those that were written last.
     """
+
+    #: In front of the names of the weights.
+    FRONT = "copier."
 
     special: Tensor
 
@@ -54,6 +61,7 @@ class Copier(nn.Module):
         """Make a pointer with random weights, for states of a width; its share is a half at the start."""
         super().__init__()
         self.query, self.key, self.gate = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, 1)
+        self.follow = nn.Parameter(torch.arange(1.0, LONGEST + 1))
         for linear in (self.query, self.key):
             nn.init.normal_(linear.weight, std=1 / math.sqrt(width))
             nn.init.zeros_(linear.bias)
@@ -61,19 +69,9 @@ class Copier(nn.Module):
         nn.init.zeros_(self.gate.bias)
         self.register_buffer("special", torch.tensor(sorted(special)), persistent=False)
 
-    @classmethod
-    def load(cls, rest: Mapping[str, Tensor], width: int, special: Sequence[int]) -> Copier | None:
-        """Take the pointer from a checkpoint's weights that are not the encoder's; none where it has none."""
-        found = {name.removeprefix(FRONT): part for name, part in rest.items() if name.startswith(FRONT)}
-        if not found:
-            return None
-        copier = cls(width, special)
-        copier.load_state_dict(found)
-        return copier
-
     def named(self) -> dict[str, Tensor]:
         """Name the weights as they are stored."""
-        return {FRONT + name: part.detach() for name, part in self.state_dict().items()}
+        return {self.FRONT + name: part.detach() for name, part in self.state_dict().items()}
 
     def source(self, states: Tensor, groups: Sequence[Batch]) -> Source:
         """Lay out what the rows of groups offer.
@@ -94,22 +92,35 @@ class Copier(nn.Module):
             kept.append(F.pad(own, (0, room)))
         return Source(torch.cat(keys), torch.cat(ids), torch.cat(kept))
 
-    def places(self, hidden: Tensor, source: Source) -> Tensor:
-        """Point at places, (P, W, H) to chances (P, W, S) float32; all are 0 where nothing is offered."""
-        scores: Tensor = self.query(hidden) @ source.keys.transpose(1, 2) / math.sqrt(hidden.shape[-1])
-        kept = source.kept.unsqueeze(1)
-        masked = scores.float().masked_fill(~kept, torch.finfo(torch.float32).min)
-        return masked.softmax(-1) * kept
+    def places(self, hidden: Tensor, source: Source, runs: Tensor | None = None) -> Tensor:
+        """Point at places.
 
-    def mixed(self, logits: Tensor, hidden: Tensor, source: Source) -> Tensor:
+        Args:
+            hidden: (P, W, H).
+            source: of P prompts.
+            runs: (P, W, S) int, how many tokens before a place were written last, or none.
+
+        Returns:
+            (P, W, S) float32 chances; all are 0 where nothing is offered.
+        """
+        scores = (self.query(hidden) @ source.keys.transpose(1, 2) / math.sqrt(hidden.shape[-1])).float()
+        if runs is not None:
+            scores = scores + F.pad(self.follow.float(), (1, 0))[runs.clamp_max(LONGEST)]
+        kept = source.kept.unsqueeze(1)
+        chances: Tensor = scores.masked_fill(~kept, torch.finfo(torch.float32).min).softmax(-1)
+        return chances * kept
+
+    def mixed(self, logits: Tensor, hidden: Tensor, source: Source, runs: Tensor | None = None) -> Tensor:
         """Let the pointer have its share: from scores (P, W, V) and states (P, W, H) to log-probabilities (P, W, V)."""
         share = self.gate(hidden).float().sigmoid()
-        copied = self.places(hidden, source) * share
+        copied = self.places(hidden, source, runs) * share
         ids = source.ids.unsqueeze(1).expand_as(copied)
         chances: Tensor = (logits.softmax(-1) * (1 - share)).scatter_add(2, ids, copied)
         return chances.clamp_min(SMALLEST).log()
 
-    def losses(self, named: Tensor, hidden: Tensor, tokens: Tensor, rows: Tensor, source: Source) -> Tensor:
+    def losses(
+        self, named: Tensor, hidden: Tensor, tokens: Tensor, rows: Tensor, source: Source, *, follows: bool = False
+    ) -> Tensor:
         """Compute the cross entropy of tokens that are named or copied.
 
         Args:
@@ -118,6 +129,7 @@ class Copier(nn.Module):
             tokens: (M,) int.
             rows: (M,) int, the row that each belongs to, rising.
             source: of all rows.
+            follows: whether the tokens of a row were written one behind the other.
 
         Returns:
             (M,) float32.
@@ -125,7 +137,38 @@ class Copier(nn.Module):
         counts = torch.bincount(rows, minlength=len(source.ids))
         turn = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
         laid = hidden.new_zeros(len(counts), int(counts.max()), hidden.shape[1]).index_put((rows, turn), hidden)
-        hits = self.places(laid, source)[rows, turn] * (source.ids[rows] == tokens.unsqueeze(1))
+        written = tokens.new_full(laid.shape[:2], NOTHING).index_put((rows, turn), tokens)
+        runs = runs_of(source.ids, written) if follows else None
+        hits = self.places(laid, source, runs)[rows, turn] * (source.ids[rows] == tokens.unsqueeze(1))
         gate = self.gate(hidden).float().squeeze(1)
         copied = hits.sum(1).clamp_min(SMALLEST).log()
         return -torch.logaddexp(F.logsigmoid(-gate) - named, F.logsigmoid(gate) + copied)
+
+
+def runs_of(ids: Tensor, written: Tensor) -> Tensor:
+    """Count for each token that is written, and each place, the tokens before it that were written last.
+
+    Args:
+        ids: (P, S) int, what can be copied.
+        written: (P, W) int, a text from left to right.
+
+    Returns:
+        (P, W, S) int: before the token in column w is written.
+    """
+    found = [torch.zeros_like(ids).unsqueeze(1)]
+    for column in written[:, :-1].unbind(1):
+        found.append(grown(found[-1], ids, column.unsqueeze(1)))
+    return torch.cat(found, 1)
+
+
+def runs_behind(ids: Tensor, written: Sequence[Sequence[int]]) -> Tensor:
+    """Count for each place the tokens before it that were written last, (P, 1, S) int, by texts of any length."""
+    longest = max(map(len, written))
+    padded = [[NOTHING] * (longest - len(text)) + [*text, NOTHING] for text in written]
+    return runs_of(ids, torch.tensor(padded, device=ids.device))[:, -1:]
+
+
+def grown(runs: Tensor, ids: Tensor, tokens: Tensor) -> Tensor:
+    """Count again, (P, W, S) int, once tokens (P, W) int were written, of what can be copied, (P, S) int."""
+    longer = (runs + 1) * (ids.unsqueeze(1) == tokens.unsqueeze(2))
+    return F.pad(longer[..., :-1], (1, 0))

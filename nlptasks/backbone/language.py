@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,28 +15,32 @@ from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier
 from nlptasks.backbone.hardware import Machine, ready
 from nlptasks.backbone.heads import TokenHead, WeightedLoss, token_losses
+from nlptasks.backbone.matching import Matcher
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
 
 logger = logging.getLogger(__name__)
+P = TypeVar("P", Copier, Matcher)
 
 
 class LanguageModel(nn.Module):
-    """An encoder with a head that names tokens, and where it copies, too, a pointer."""
+    """An encoder with a head that names tokens, and where it copies or is told of matches, a pointer or a matcher."""
 
     def __init__(self, bert: Bert, head: TokenHead) -> None:
-        """Put the head on the encoder; it copies nothing yet."""
+        """Put the head on the encoder; it copies nothing yet, and is told of no matches."""
         super().__init__()
         self.bert, self.head = bert, head
         self.copier: Copier | None = None
+        self.matcher: Matcher | None = None
 
     @classmethod
-    def new(cls, backbone: Backbone, *, copies: bool = False) -> Self:
-        """Put a backbone's own head and pointer on its encoder, or new ones where it has none.
+    def new(cls, backbone: Backbone, *, copies: bool = False, matches: bool = False) -> Self:
+        """Put a backbone's own head, pointer and matcher on its encoder, or new ones where it has none.
 
         Args:
             backbone: the encoder with its other weights.
             copies: whether it has a pointer.
+            matches: whether it has a matcher.
         """
         head = TokenHead.load(backbone.bert, backbone.rest)
         if head is None:
@@ -44,12 +48,14 @@ class LanguageModel(nn.Module):
             head = TokenHead(backbone.bert.config)
         model = cls(backbone.bert, head)
         if copies:
-            model.copier = copier_of(backbone) or Copier(*copier_shape(backbone))
+            model.copier = part_of(Copier, backbone) or Copier(*shape_of(backbone))
+        if matches:
+            model.matcher = part_of(Matcher, backbone) or Matcher(*shape_of(backbone))
         return model
 
     @classmethod
     def trained(cls, backbone: Backbone, task: str) -> Self:
-        """Put a backbone's own head, and its pointer if it has one, on its encoder.
+        """Put a backbone's own head, and its pointer and matcher if it has them, on its encoder.
 
         Raises:
             ModelError: it has none.
@@ -58,7 +64,7 @@ class LanguageModel(nn.Module):
         if head is None:
             raise ModelError(f"{backbone.name}: no head for masked words; train one with nlpk train {task}")
         model = cls(backbone.bert, head)
-        model.copier = copier_of(backbone)
+        model.copier, model.matcher = part_of(Copier, backbone), part_of(Matcher, backbone)
         return model
 
     def states(self, groups: Sequence[Batch], places: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -69,20 +75,27 @@ class LanguageModel(nn.Module):
             places: (M,) int, which tokens of the groups laid end to end.
             condition: (B, C) what the norms listen to, or none.
         """
-        last = deque(self.bert.states(groups, None, condition), maxlen=1).pop()
+        last = deque(self.bert.states(groups, None, condition, matcher=self.matcher), maxlen=1).pop()
         transformed: Tensor = self.head(last[places])
         return transformed
 
-    def token_loss(self, groups: Sequence[Batch], targets: Tensor) -> Tensor:
-        """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int."""
+    def token_loss(self, groups: Sequence[Batch], targets: Tensor, *, follows: bool = False) -> Tensor:
+        """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int.
+
+        Args:
+            groups: each of one length.
+            targets: places in the groups laid end to end, rising, and tokens.
+            follows: whether those of a row were written one behind the other.
+        """
         places, tokens = targets
         if self.copier is None:
             return self.mean_loss(self.states(groups, places), tokens)
-        below, last = deque(self.bert.states(groups), maxlen=2)
+        below, last = deque(self.bert.states(groups, matcher=self.matcher), maxlen=2)
         hidden = last[places]
         named = token_losses(self.head(hidden), self.bert.tokens.weight, self.head.bias, tokens)
         rows = rows_of_tokens(groups)[places]
-        return self.copier.losses(named, hidden, tokens, rows, self.copier.source(below, groups)).mean()
+        source = self.copier.source(below, groups)
+        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows).mean()
 
     def mean_loss(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens (M,) int by transformed states (M, H)."""
@@ -103,20 +116,27 @@ class LanguageModel(nn.Module):
     def named(self) -> dict[str, Tensor]:
         """Name the weights beside the encoder's, as they are stored."""
         head = {name: tensor.detach() for name, tensor in self.head.named().items()}
-        return head if self.copier is None else head | self.copier.named()
+        for part in (self.copier, self.matcher):
+            head |= {} if part is None else part.named()
+        return head
 
     def ready(self, machine: Machine) -> Self:
         """Move it to where it answers, in the number format and layout of that device."""
-        copier = () if self.copier is None else (self.copier,)
-        ready(self, machine, cast=(self.bert, self.head, *copier), frozen=(self.bert, self.head))
+        others = [part for part in (self.copier, self.matcher) if part is not None]
+        ready(self, machine, cast=(self.bert, self.head, *others), frozen=(self.bert, self.head))
         return self
 
 
-def copier_shape(backbone: Backbone) -> tuple[int, list[int]]:
-    """Tell the width of a backbone's pointer, and what it never copies."""
+def shape_of(backbone: Backbone) -> tuple[int, list[int]]:
+    """Tell the width of a backbone's pointer or matcher, and the tokens that are no text to it."""
     return backbone.bert.config.hidden_size, sorted(backbone.text.special.values())
 
 
-def copier_of(backbone: Backbone) -> Copier | None:
-    """Take the pointer from a backbone's weights; none where it has none."""
-    return Copier.load(backbone.rest, *copier_shape(backbone))
+def part_of(kind: type[P], backbone: Backbone) -> P | None:
+    """Take the pointer or matcher from a backbone's weights; none where it has none."""
+    found = {name.removeprefix(kind.FRONT): part for name, part in backbone.rest.items() if name.startswith(kind.FRONT)}
+    if not found:
+        return None
+    part = kind(*shape_of(backbone))
+    part.load_state_dict(found)
+    return part

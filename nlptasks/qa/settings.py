@@ -98,6 +98,8 @@ class Settings(TrainingSettings):
     """Tokens of an answer at most."""
     copy: bool = True
     """Learn to copy tokens of the passage by a pointer, beside naming them."""
+    match: bool = True
+    """Be told what question and passage have in common, as features of their tokens."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
     generate: bool = False

@@ -68,7 +68,7 @@ class Task(AnyTask[LanguageModel]):
             UsageError: more is to be read at once than the backbone can.
         """
         self.limits.check(backbone.bert.config.max_position_embeddings)
-        return LanguageModel.new(backbone, copies=self.settings.copy)
+        return LanguageModel.new(backbone, copies=self.settings.copy, matches=self.settings.match)
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Lay out what rows teach, for one forward pass."""
@@ -79,7 +79,7 @@ class Task(AnyTask[LanguageModel]):
 
     def loss(self, model: LanguageModel, work: Work) -> Tensor:
         """Compute the mean cross entropy of the answers' tokens."""
-        return model.token_loss(work.groups, work.taught)
+        return model.token_loss(work.groups, work.taught, follows=self.layout.writes)
 
     def finish(self, model: LanguageModel, rows: Sequence[Mapping[str, Any]], budget: Budget) -> bool:
         """Tell what was longer than is read at once; the model stays as it is."""

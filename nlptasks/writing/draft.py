@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from nlptasks.backbone import masks
 from nlptasks.backbone.batch import Batch, by_length, restored, split
 from nlptasks.backbone.bert import Bert
-from nlptasks.backbone.copying import Copier, Source
+from nlptasks.backbone.copying import Copier, Source, grown, runs_behind
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.matching import Matcher
 from nlptasks.writing.shelf import Shelf
 
 
@@ -33,6 +34,8 @@ class Writer:
     """Read prompts from left to right, as a language model does, instead of both ways."""
     copier: Copier | None = None
     """What copies from prompts, if anything does."""
+    matcher: Matcher | None = None
+    """What tells what the texts of a prompt have in common, if anything does."""
 
     @classmethod
     def of(
@@ -58,7 +61,7 @@ class Writer:
         decoder.bias = nn.Parameter(model.head.bias.detach().to(weight.dtype), requires_grad=False)
         if freeze:
             decoder.freeze()
-        return cls(model.bert, model.head, decoder, segment, causal, model.copier)
+        return cls(model.bert, model.head, decoder, segment, causal, model.copier, model.matcher)
 
     @property
     def device(self) -> torch.device:
@@ -97,7 +100,9 @@ class Writer:
         masked = [self.masked(group, some).to(device) for group, some in zip(groups, behind, strict=True)]
         last, source = self.read(masked, order, slice(-1, None), shelf, ordered)
         shelf.advance(shelf.longest)
-        return Draft(self, shelf, lengths, self.logits(last, source), condition, source)
+        written = [prompt[len(prompt) - (begun[row] if begun else 0) :] for row, prompt in enumerate(prompts)]
+        runs = None if source is None else runs_behind(source.ids, written)
+        return Draft(self, shelf, lengths, self.logits(last, source, runs), condition, source, runs)
 
     def read(
         self,
@@ -119,11 +124,11 @@ class Writer:
         Returns:
             The last layer's (P, W, H), and what can be copied from, or none.
         """
+        below, last = deque(self.bert.states(groups, memory, condition, columns, self.matcher), maxlen=2)
+        hidden = restored(torch.cat(split(last, groups, columns)), order)
         if self.copier is None:
-            return restored(torch.cat(self.bert.read(groups, memory, condition, columns)), order), None
-        below, last = deque(self.bert.states(groups, memory, condition, columns), maxlen=2)
-        source = self.copier.source(below, groups).rows(torch.tensor(order, device=last.device).argsort())
-        return restored(torch.cat(split(last, groups, columns)), order), source
+            return hidden, None
+        return hidden, self.copier.source(below, groups).rows(torch.tensor(order, device=last.device).argsort())
 
     def masked(self, group: Batch, begun: Sequence[int] = ()) -> Batch:
         """Let prompts, or what is written of them, be read from left to right."""
@@ -136,12 +141,18 @@ class Writer:
         segments = written * self.segment if self.segment else None
         return replace(group, segments=segments, mask=masks.prefix(written, torch.ones_like(written).bool()))
 
-    def logits(self, hidden: Tensor, source: Source | None = None) -> Tensor:
-        """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32; with a source it may be copied, too."""
+    def logits(self, hidden: Tensor, source: Source | None = None, runs: Tensor | None = None) -> Tensor:
+        """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32; with a source it may be copied, too.
+
+        Args:
+            hidden: of the tokens that name the next ones.
+            source: what can be copied from, or none.
+            runs: (P, W, S) int, how many tokens before a place of the source were written last, or none.
+        """
         scores: Tensor = self.decoder(self.head(hidden)).float()
         if self.copier is None or source is None:
             return scores
-        return self.copier.mixed(scores, hidden, source)
+        return self.copier.mixed(scores, hidden, source, runs)
 
 
 class Growing(Protocol):
@@ -177,6 +188,7 @@ class Draft:
         logits: Tensor,
         condition: Tensor | None = None,
         source: Source | None = None,
+        runs: Tensor | None = None,
     ) -> None:
         """Start behind the prompts.
 
@@ -187,9 +199,10 @@ class Draft:
             logits: (P, 1, V) of the first token.
             condition: (P, C), or none.
             source: what can be copied from, or none.
+            runs: (P, 1, S) int, how many tokens before a place of it were written last, or none.
         """
         self.writer, self.shelf, self.lengths, self.condition = writer, shelf, lengths, condition
-        self.source = source
+        self.source, self.runs = source, runs
         self.logits = logits
         self.steps = 0
         columns = torch.arange(shelf.longest, device=lengths.device)
@@ -212,16 +225,16 @@ class Draft:
         """
         rows, width = tokens.shape
         own = torch.eye(width, dtype=torch.bool, device=tokens.device).expand(rows, -1, -1)
-        if parents is not None:
-            self.seen = self.seen.gather(1, parents.unsqueeze(2).expand(-1, -1, self.seen.shape[2]))
-        self.seen = torch.cat([self.seen, own], 2)
+        self.seen = torch.cat([inherited(self.seen, parents), own], 2)
         positions = (self.lengths + self.steps).unsqueeze(1).expand(rows, width)
         segments = torch.full_like(tokens, self.writer.segment) if self.writer.segment else None
         batch = Batch(tokens, segments, self.mask(), positions, beside)
         hidden = self.writer.bert(batch, self.shelf, self.condition)
         self.shelf.advance(width)
         self.steps += 1
-        self.logits = self.writer.logits(hidden, self.source)
+        if self.source is not None and self.runs is not None:
+            self.runs = grown(inherited(self.runs, parents), self.source.ids, tokens)
+        self.logits = self.writer.logits(hidden, self.source, self.runs)
 
     def mask(self) -> Tensor | None:
         """Make the mask (P, 1, W, S) of the branches' next tokens; none where each sees all there is."""
@@ -238,5 +251,12 @@ class Draft:
         )
         if self.condition is not None:
             self.condition = self.condition[rows]
-        if self.source is not None:
-            self.source = self.source.rows(rows)
+        if self.source is not None and self.runs is not None:
+            self.source, self.runs = self.source.rows(rows), self.runs[rows]
+
+
+def inherited(branches: Tensor, parents: Tensor | None) -> Tensor:
+    """Give each branch what its parent has: (P, W, …) for parents (P, W') int; without parents as it is."""
+    if parents is None:
+        return branches
+    return branches.gather(1, parents.unsqueeze(2).expand(-1, -1, branches.shape[2]))

@@ -61,13 +61,16 @@ def test_chances_are_those_of_every_place_by_itself(copier: Copier) -> None:
     torch.testing.assert_close(mixed.sum(-1), torch.ones(3, 2))
 
 
-def test_losses_are_the_logarithms_of_those_chances(copier: Copier) -> None:
+@pytest.mark.parametrize("follows", [False, True])
+def test_losses_are_the_logarithms_of_those_chances(copier: Copier, follows: bool) -> None:
     states, hidden, logits = torch.randn(13, WIDTH), torch.randn(5, WIDTH), torch.randn(5, WORDS)
-    tokens, rows = torch.tensor([5, 7, 3, 8, 9]), torch.tensor([0, 1, 1, 1, 2])
+    tokens, rows = torch.tensor([5, 7, 8, 7, 9]), torch.tensor([0, 1, 1, 1, 2])
     source = copier.source(states, groups())
     named = torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
-    found = copier.losses(named, hidden, tokens, rows, source)
-    mixed = copier.mixed(logits[:, None], hidden[:, None], source.rows(rows))[:, 0]
+    found = copier.losses(named, hidden, tokens, rows, source, follows=follows)
+    behind = {2: [0, 0, 1, 0, 1], 3: [0, 0, 0, 2, 0]}  # the second row wrote 7, then 8, and reads 7 8 7 5
+    runs = torch.tensor([[behind.get(place, [0] * 5)] for place in range(5)]) if follows else None
+    mixed = copier.mixed(logits[:, None], hidden[:, None], source.rows(rows), runs)[:, 0]
     torch.testing.assert_close(found, -mixed[torch.arange(5), tokens])
 
 
@@ -85,12 +88,13 @@ def test_a_model_learns_by_the_pointer_and_keeps_it(tiny: Backbone) -> None:
     model = LanguageModel.new(tiny, copies=True)
     assert model.copier is not None
     lesson = [Batch(torch.tensor([[2, 7, 8, 3], [2, 9, 9, 3]])), Batch(torch.tensor([[2, 6, 3]]))]
-    places, tokens = torch.tensor([[1, 6, 9], [8, 9, 7]])
+    places, tokens = torch.tensor([[1, 2, 6, 9], [7, 8, 9, 7]])
     below, last = list(model.bert.eval().states(lesson))[-2:]
     named = token_losses(model.head(last[places]), tiny.bert.tokens.weight, model.head.bias, tokens)
-    rows = torch.tensor([0, 1, 2])
-    expected = model.copier.losses(named, last[places], tokens, rows, model.copier.source(below, lesson)).mean()
-    loss = model.token_loss(lesson, torch.stack([places, tokens]))
+    rows = torch.tensor([0, 0, 1, 2])
+    source = model.copier.source(below, lesson)
+    expected = model.copier.losses(named, last[places], tokens, rows, source, follows=True).mean()
+    loss = model.token_loss(lesson, torch.stack([places, tokens]), follows=True)
     torch.testing.assert_close(loss, expected)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(

@@ -151,7 +151,7 @@ def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row], naive: Mo
         said: dict[tuple[int, ...], dict[int, float]] = {}
         for (number, window), prompt in zip(example.windows, asking.prompts([example]), strict=True):
             with torch.inference_mode():
-                *_, below, last = writer.bert.states([Batch(torch.tensor([prompt]))])
+                *_, below, last = writer.bert.states([Batch(torch.tensor([prompt]))], matcher=writer.matcher)
                 masks = last[1 : 1 + asking.layout.answer]
                 named = writer.logits(masks[None])[0]
                 chances = torch.stack(

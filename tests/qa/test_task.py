@@ -81,9 +81,9 @@ def test_rows_are_drawn_by_the_seed(tiny: Backbone) -> None:
 
 
 def test_the_heads_weights_are_named_as_hugging_face_does(tiny: Backbone) -> None:
-    copying, naming = (Task("mlm", Settings(**LIMITS, copy=copies), tiny.text) for copies in (True, False))
-    both, named = (set(task.rest(task.model(tiny))) for task in (copying, naming))
-    assert {name.split(".")[0] for name in both - named} == {"copier"}
+    settings = [Settings(**LIMITS, copy=both, match=both) for both in (True, False)]
+    more, named = (set(task.rest(task.model(tiny))) for task in (Task("mlm", one, tiny.text) for one in settings))
+    assert {name.split(".")[0] for name in more - named} == {"copier", "matcher"}
     assert named == {
         "cls.predictions.bias",
         "cls.predictions.transform.dense.weight",

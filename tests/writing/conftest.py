@@ -10,6 +10,7 @@ import torch
 from nlptasks.backbone.copying import Copier
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
+from nlptasks.backbone.matching import Matcher
 from nlptasks.backbone.weights import Backbone
 from nlptasks.writing.draft import Writer
 
@@ -18,7 +19,7 @@ from nlptasks.writing.draft import Writer
 def make_writer(tiny: Backbone) -> Callable[..., Writer]:
     """Make a writer on the tiny BERT with a head of random weights, sharp enough that no two tokens tie."""
 
-    def make(*, copies: bool = False, **options: bool | int) -> Writer:
+    def make(*, copies: bool = False, matches: bool = False, **options: bool | int) -> Writer:
         torch.manual_seed(3)
         head = TokenHead(tiny.bert.config).eval()
         torch.nn.init.normal_(head.dense.weight, std=0.5)
@@ -28,6 +29,9 @@ def make_writer(tiny: Backbone) -> Callable[..., Writer]:
         if copies:
             model.copier = Copier(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval()
             torch.nn.init.normal_(model.copier.gate.weight)
+        if matches:
+            model.matcher = Matcher(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval()
+            torch.nn.init.normal_(model.matcher.outer.weight)
         return Writer.of(model, **options)  # type: ignore[arg-type]
 
     return make

@@ -20,19 +20,35 @@ def logits(writer: Writer, prompt: Sequence[int], written: Sequence[int]) -> Ten
     kept = torch.ones_like(ids).bool()
     mask = masks.left_to_right(kept) if writer.causal else masks.prefix(segments, kept)
     with torch.inference_mode():
-        *_, below, last = writer.bert.states([Batch(ids, segments if writer.segment else None, mask)])
+        *_, below, last = writer.bert.states(
+            [Batch(ids, segments if writer.segment else None, mask)], matcher=writer.matcher
+        )
         named = writer.logits(last[None, -1:])[0, 0]
-        return named if writer.copier is None else copied(writer.copier, named, below[: len(prompt)], last[-1], prompt)
+        if writer.copier is None:
+            return named
+        return copied(writer.copier, named, below[: len(prompt)], last[-1], prompt, written)
 
 
-def copied(copier: Copier, named: Tensor, below: Tensor, state: Tensor, prompt: Sequence[int]) -> Tensor:
-    """Mix what the head says with a pointer into the prompt: (V,) logarithms."""
+def copied(
+    copier: Copier, named: Tensor, below: Tensor, state: Tensor, prompt: Sequence[int], written: Sequence[int] = ()
+) -> Tensor:
+    """Mix what the head says with a pointer into the prompt, which goes on with what was written: (V,) logarithms."""
     share = copier.gate(state).sigmoid()
     places = [place for place, token in enumerate(prompt) if token not in copier.special.tolist()]
-    chances = (copier.key(below[places]) @ copier.query(state) / len(state) ** 0.5).softmax(-1)
+    runs = [run_before(prompt, place, written) for place in places]
+    bias = torch.tensor([copier.follow[min(run, len(copier.follow)) - 1] if run else 0.0 for run in runs])
+    chances = (copier.key(below[places]) @ copier.query(state) / len(state) ** 0.5 + bias).softmax(-1)
     copied = torch.tensor([prompt[place] for place in places])
     mixed: Tensor = (named.softmax(-1) * (1 - share)).index_add(0, copied, share * chances)
     return mixed.log()
+
+
+def run_before(prompt: Sequence[int], place: int, written: Sequence[int]) -> int:
+    """Count the tokens before a place that are the last ones written."""
+    run = 0
+    while run < min(place, len(written)) and prompt[place - 1 - run] == written[-1 - run]:
+        run += 1
+    return run
 
 
 def beam(writer: Writer, prompt: Sequence[int], end: int, width: int, limit: int) -> list[int]:

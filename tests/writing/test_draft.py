@@ -12,14 +12,14 @@ from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.writing.draft import Writer
 
-PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 13, 4], [3, 20, 4]]
+PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 4, 13, 11, 12, 4], [3, 20, 4]]
 CLOSE = 1e-4
 
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"segment": 0, "causal": True}, {"segment": 0}, {"copies": True}],
-    ids=["unilm", "lm", "plain", "copying"],
+    [{}, {"segment": 0, "causal": True}, {"segment": 0}, {"copies": True}, {"matches": True}],
+    ids=["unilm", "lm", "plain", "copying", "matching"],
 )
 def test_a_step_is_what_reading_everything_again_gives(
     make_writer: Callable[..., Writer], naive: ModuleType, options: dict[str, int]
@@ -35,7 +35,11 @@ def test_a_step_is_what_reading_everything_again_gives(
         written = [[*ids, token] for ids, token in zip(written, tokens.flatten().tolist(), strict=True)]
 
 
-@pytest.mark.parametrize("options", [{}, {"segment": 0, "causal": True}, {"segment": 0}], ids=["unilm", "lm", "plain"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"segment": 0, "causal": True}, {"segment": 0}, {"matches": True}],
+    ids=["unilm", "lm", "plain", "matching"],
+)
 def test_a_text_that_is_begun_goes_on_as_if_it_had_been_written(
     make_writer: Callable[..., Writer], naive: ModuleType, options: dict[str, int]
 ) -> None:
@@ -48,6 +52,24 @@ def test_a_text_that_is_begun_goes_on_as_if_it_had_been_written(
     draft.write(torch.tensor([[20], [21], [22], [23]]))
     for row, prompt in enumerate(PROMPTS):
         assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, [*written[row], 20 + row]), atol=CLOSE)
+
+
+def test_a_copy_goes_on_with_what_follows(make_writer: Callable[..., Writer], naive: ModuleType) -> None:
+    writer = make_writer(copies=True)
+    prompts = [[3, 7, 8, 7, 9, 7, 8, 10, 4], [3, 9, 4], [3, 8, 8, 8, 8, 8, 8, 4]]
+    draft = writer.begin(prompts)
+    draft.write(torch.tensor([[7, 8], [9, 7], [8, 8]]), torch.zeros(3, 2, dtype=torch.long))
+    draft.write(torch.tensor([[8, 7, 9], [7, 9, 9], [8, 8, 8]]), torch.tensor([[0, 1, 0], [0, 0, 1], [1, 0, 0]]))
+    for row, texts in enumerate([[[7, 8], [8, 7], [7, 9]], [[9, 7], [9, 9], [7, 9]], [[8, 8]] * 3]):
+        for branch, ids in enumerate(texts):
+            assert torch.allclose(draft.logits[row, branch], naive.logits(writer, prompts[row], ids), atol=CLOSE)
+    draft.keep(torch.tensor([2, 0]))
+    draft.write(torch.tensor([[8], [10]]), torch.tensor([[1], [0]]))
+    for row, (number, ids) in enumerate([(2, [8, 8, 8]), (0, [7, 8, 10])]):
+        assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompts[number], ids), atol=CLOSE)
+    begun = writer.begin([[*prompts[0], 7, 8], prompts[1]], begun=[2, 0])
+    for row, (number, ids) in enumerate([(0, [7, 8]), (1, [])]):
+        assert torch.allclose(begun.logits[row, 0], naive.logits(writer, prompts[number], ids), atol=CLOSE)
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -77,9 +99,9 @@ def test_prompts_are_kept_repeated_and_reordered(
 
 def test_room_is_what_the_positions_leave(writer: Writer) -> None:
     draft = writer.begin(PROMPTS)
-    assert draft.room == 64 - 6
+    assert draft.room == 64 - max(map(len, PROMPTS))
     draft.write(torch.full((4, 1), 20))
-    assert draft.room == 64 - 7
+    assert draft.room == 64 - max(map(len, PROMPTS)) - 1
 
 
 def test_prompts_of_one_length_need_no_mask(writer: Writer) -> None:

@@ -1,0 +1,133 @@
+"""Make an embedded model from its recipe: `python data/models/make.py RECIPE... --data FOLDER --work FOLDER`.
+
+A recipe is a TOML file beside this one. Its commands run in the folder of the repository, in a shell that knows $DATA,
+the folder of the public data sets; $WORK, where this recipe's files lie; $RUN in it, where the training goes; and
+$MODEL, the folder in the package where the packed model comes to lie, which is then scored. What is there already is
+not made again, unless --again is named.
+
+    task, method   what it does; decides $MODEL
+    about          what the card says of it, in Markdown
+    data           what it learnt from: name, rows, source, licence
+    prepare        commands that make files in $WORK, if any
+    train          the command that trains
+    scores         what is scored: a name, the command, the scores that are shown
+    failures       what it gets wrong, in Markdown
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NOTICE = """\
+The code of nlpk is under Apache-2.0. The weights are not: some of the data that they and their backbone were made from
+carry no licence, or one for non-commercial use only. They are for research and for trying the toolkit out; train on
+data of your own, from a backbone of your choice, for anything that is sold."""
+
+
+def main() -> None:
+    """Make what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="+", type=Path)
+    parser.add_argument("--data", type=Path, default=os.environ.get("NLPK_DATA"), help="folder of the data sets")
+    parser.add_argument("--work", type=Path, required=True, help="folder for runs and files made on the way")
+    parser.add_argument("--again", action="store_true", help="forget what was made before")
+    parser.add_argument("--scores", action="store_true", help="score again")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("--data FOLDER is needed, or NLPK_DATA")
+    for recipe in arguments.recipes:
+        make(recipe, arguments.data.resolve(), arguments.work.resolve(), arguments.again, arguments.scores)
+
+
+def make(recipe: Path, data: Path, work: Path, again: bool, anew: bool) -> None:
+    """Make one model, as far as it is not there."""
+    told = tomllib.loads(recipe.read_text(encoding="utf-8"))
+    place, model = work / recipe.stem, folder_of(told)
+    if again:
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    known = {"DATA": data, "WORK": place, "RUN": place / "run", "MODEL": model}
+    said = {**os.environ, **{name: str(value) for name, value in known.items()}}
+    if not (place / "prepared").is_file():
+        for command in told.get("prepare", []):
+            run(command, said)
+        (place / "prepared").touch()
+    if not (place / "trained").is_file():
+        shutil.rmtree(place / "run", ignore_errors=True)
+        run(told["train"], said)
+        (place / "trained").touch()
+        shutil.rmtree(model, ignore_errors=True)
+    if not model.is_dir():
+        run('nlpk models pack "$RUN" --out "$MODEL"', said)
+        (place / "scores.json").unlink(missing_ok=True)
+    if anew or not (place / "scores.json").is_file():
+        found = [scored(one["command"], said) for one in told["scores"]]
+        (place / "scores.json").write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    scores = json.loads((place / "scores.json").read_text(encoding="utf-8"))
+    (model / "README.md").write_text(card(recipe, told, scores), encoding="utf-8")
+    forget_machine(model / "nlpk.json", told)
+    run(
+        f"{shlex.quote(sys.executable)} -c 'import sys; from pathlib import Path; from nlptasks.backbone import sums; "
+        f'sums.write_sums(Path(sys.argv[1]))\' "$MODEL"',
+        said,
+    )
+
+
+def folder_of(told: Mapping[str, Any]) -> Path:
+    """Tell where the package keeps a model."""
+    return ROOT / "nlptasks" / told["task"] / "embedded" / told["method"]
+
+
+def run(command: str, said: Mapping[str, str]) -> str:
+    """Run a shell command in the repository's folder, show it, and give what it prints."""
+    sys.stderr.write(f"$ {' '.join(command.split())}\n")
+    shell = ["bash", "-euo", "pipefail", "-c", command]
+    return subprocess.run(shell, cwd=ROOT, env=dict(said), check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def scored(command: str, said: Mapping[str, str]) -> dict[str, Any]:
+    """Run a command that prints scores as JSON, and give those of its last line."""
+    found: dict[str, Any] = json.loads(run(command, said).splitlines()[-1])
+    return {"records": found.get("records"), **found["scores"]}
+
+
+def card(recipe: Path, told: Mapping[str, Any], scores: list[dict[str, Any]]) -> str:
+    """Write the model card."""
+    lines = [f"# {told['task']}: {told['method']}", "", told["about"].strip(), "", "## Data", ""]
+    lines += ["| Data | Records | Source | Licence |", "|---|---:|---|---|"]
+    lines += [f"| {one['name']} | {one['rows']} | {one['source']} | {one['licence']} |" for one in told["data"]]
+    lines += ["", NOTICE, "", "## How it was made", ""]
+    lines += [f"`python data/models/make.py data/models/{recipe.name} --data DATA --work WORK` ran:", "", "```sh"]
+    lines += [" ".join(one.split()) for one in [*told.get("prepare", []), told["train"]]]
+    lines += ['nlpk models pack "$RUN" --out "$MODEL"', "```", "", "## Scores", ""]
+    for one, found in zip(told["scores"], scores, strict=True):
+        shown = ", ".join(f"{name} {found[name]:.3f}" for name in one["shown"])
+        records = f" ({found['records']:,} records)" if found["records"] else ""
+        lines += [f"- {one['name']}{records}: {shown}  ", f"  `{' '.join(one['command'].split())}`"]
+    return "\n".join([*lines, "", "## What it gets wrong", "", told["failures"].strip(), ""])
+
+
+def forget_machine(path: Path, told: Mapping[str, Any]) -> None:
+    """Leave out of what a model says of itself the folders of the machine that made it."""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    training = about.get("training", {})
+    training["command"] = " ".join(told["train"].split())
+    for one in training.get("data", []):
+        one["name"] = Path(one["name"]).name
+    path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

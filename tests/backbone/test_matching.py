@@ -1,0 +1,135 @@
+"""Check what is told of matches against plain loops, and that a model learns from it and keeps it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from torch import Tensor
+
+from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.heads import TokenHead
+from nlptasks.backbone.language import LanguageModel
+from nlptasks.backbone.matching import DENSE, FEATURES, REACHES, RUNS, SHARPNESS, Matcher, common, runs, texts
+from nlptasks.backbone.weights import Backbone
+
+WIDTH, SPECIAL = 8, (0, 1, 2, 3)
+
+
+@pytest.fixture
+def matcher() -> Matcher:
+    torch.manual_seed(4)
+    made = Matcher(WIDTH, SPECIAL)
+    torch.nn.init.normal_(made.importance.weight)
+    return made
+
+
+def plain_runs(own: list[int], other: list[int], length: int) -> set[tuple[int, int]]:
+    starts = [
+        (a, b)
+        for a in range(len(own) - length + 1)
+        for b in range(len(other) - length + 1)
+        if own[a : a + length] == other[b : b + length]
+    ]
+    return {(a + step, b + step) for a, b in starts for step in range(length)}
+
+
+def plain_common(own: list[int], other: list[int], weights: list[float]) -> list[list[float]]:
+    shared = {length: plain_runs(own, other, length) for length in RUNS}
+    found = [[float(any(a == place for a, _ in shared[length])) for length in RUNS] for place in range(len(own))]
+    shares = [
+        [
+            sum(w for b, w in enumerate(weights) if any((a, b) in shared[n] for a in range(p - reach, p + reach + 1)))
+            / sum(weights)
+            for n in DENSE
+            for reach in REACHES
+        ]
+        for p in range(len(own))
+    ]
+    peaks = [[(s / max(max(column), 1e-6)) ** SHARPNESS for s in column] for column in zip(*shares, strict=True)]
+    return [row + share + list(peak) for row, share, peak in zip(found, shares, zip(*peaks, strict=True), strict=True)]
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 1), (2, 5), (9, 4), (70, 6), (100, 3)])
+def test_what_is_in_common_is_what_plain_loops_find(sizes: tuple[int, int]) -> None:
+    draw = random.Random(str(sizes))
+    for _ in range(5):
+        own, other = ([draw.randrange(5, 9 if size < 50 else 40) for _ in range(size)] for size in sizes)
+        weights = [draw.random() for _ in other]
+        found = common(torch.tensor(own), torch.tensor(other), torch.tensor(weights))
+        assert found.shape == (len(own), FEATURES - 1)
+        torch.testing.assert_close(found, torch.tensor(plain_common(own, other, weights)))
+
+
+def test_runs_are_of_both_texts() -> None:
+    own, other = torch.tensor([5, 6, 7, 5, 9]), torch.tensor([7, 5, 6])
+    assert runs(own, other)[1].nonzero().tolist() == [[0, 1], [1, 2], [2, 0], [3, 1]]
+    assert not runs(own, other)[2].any()
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([0, 1, 1, 0, 1, 0], [[1, 2], [4]]),
+        ([0, 0, 0, 1, 0, 1, 1, 0, 1], [[3], [5, 6]]),
+        ([0, 1, 1, 0], [[1, 2]]),
+        ([0, 0], []),
+    ],
+)
+def test_texts_stand_between_special_tokens(kept: list[int], expected: list[list[int]]) -> None:
+    assert [one.tolist() for one in texts(torch.tensor(kept).bool())] == expected
+
+
+def rows_alone(matcher: Matcher, groups: list[Batch], embeddings: Tensor) -> Tensor:
+    found, first = [], 0
+    for group in groups:
+        for row, ids in enumerate(group.ids):
+            segments = None if group.segments is None else group.segments[row : row + 1]
+            found.append(matcher([Batch(ids[None], segments)], embeddings[first : first + len(ids)]))
+            first += len(ids)
+    return torch.cat(found)
+
+
+def test_rows_are_compared_one_by_one(matcher: Matcher) -> None:
+    groups = [
+        Batch(torch.tensor([[2, 5, 6, 3, 6, 3], [2, 6, 3, 5, 5, 3]])),
+        Batch(torch.tensor([[2, 5, 3]])),
+        Batch(torch.tensor([[2, 1, 1, 3, 5, 6, 3, 6, 3]])),
+    ]
+    embeddings = torch.randn(24, WIDTH)
+    added = matcher(groups, embeddings)
+    torch.testing.assert_close(added, rows_alone(matcher, groups, embeddings))
+    told = added.any(1)
+    assert told[:12].tolist() == [False, True, True, False, True, False, False, True, False, True, True, False]
+    assert not told[12:15].any(), "a single text has nothing in common with another"
+    assert told[15:].nonzero().flatten().tolist() == [4, 5, 7]
+
+
+def test_what_is_written_is_not_compared(matcher: Matcher) -> None:
+    ids, embeddings = torch.tensor([[2, 5, 6, 3, 6, 3, 6, 5]]), torch.randn(8, WIDTH)
+    segments = torch.tensor([[0, 0, 0, 0, 0, 0, 1, 1]])
+    read = matcher([Batch(ids[:, :6])], embeddings[:6])
+    torch.testing.assert_close(matcher([Batch(ids, segments)], embeddings), torch.cat([read, torch.zeros(2, WIDTH)]))
+
+
+def test_importance_decides_what_is_near(matcher: Matcher) -> None:
+    own, other = torch.tensor([5, *[9] * 40, 6]), torch.tensor([5, 6])
+    left, right = (common(own, other, torch.tensor(weights)) for weights in ([0.9, 0.1], [0.1, 0.9]))
+    assert left[0, len(RUNS)] == pytest.approx(0.9)
+    assert right[0, len(RUNS)] == pytest.approx(0.1)
+
+
+def test_a_model_learns_from_matches_and_keeps_that(tiny: Backbone) -> None:
+    torch.manual_seed(2)
+    tiny.rest = LanguageModel(tiny.bert, TokenHead(tiny.bert.config)).named()
+    assert LanguageModel.new(tiny).matcher is None
+    model = LanguageModel.new(tiny, matches=True)
+    assert model.matcher is not None
+    lesson = [Batch(torch.tensor([[3, 20, 21, 4, 21, 22, 4]]))]
+    model.token_loss(lesson, torch.tensor([[6], [20]])).backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None and weight.grad.any() for weight in model.matcher.parameters())
+    tiny.rest = model.named()
+    for again in (LanguageModel.trained(tiny, "qa"), LanguageModel.new(tiny, matches=True)):
+        assert again.matcher is not None
+        assert torch.equal(again.matcher.outer.weight, model.matcher.outer.weight)
