@@ -206,7 +206,7 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
         torch.nn.init.normal_(model.head.dense.weight, std=0.5)
         assert model.copier is not None
         assert model.matcher is not None
-        for weight in (model.copier.gate.weight, model.matcher.outer.weight, model.matcher.importance.weight):
+        for weight in (model.copier.gate.weight, model.matcher.outer.weight, model.matcher.inner.weight):
             torch.nn.init.normal_(weight, std=0.5)
         folders[method] = tmp_path_factory.mktemp(method)
         settings = limits | {"generate": method == "seq2seq"}

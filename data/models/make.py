@@ -12,6 +12,7 @@ not made again, unless --again is named.
     train          the command that trains
     scores         what is scored: a name, the command, the scores that are shown
     failures       what it gets wrong, in Markdown
+    licence        of the weights, if it is another than that of most
 """
 
 from __future__ import annotations
@@ -91,10 +92,14 @@ def folder_of(told: Mapping[str, Any]) -> Path:
 
 
 def run(command: str, said: Mapping[str, str]) -> str:
-    """Run a shell command in the repository's folder, show it, and give what it prints."""
-    sys.stderr.write(f"$ {' '.join(command.split())}\n")
-    shell = ["bash", "-euo", "pipefail", "-c", command]
-    return subprocess.run(shell, cwd=ROOT, env=dict(said), check=True, stdout=subprocess.PIPE, text=True).stdout
+    """Run a shell command of one line or more in the repository's folder; show it, and give its output."""
+    line = " ".join(command.split())
+    sys.stderr.write(f"$ {line}\n")
+    shell = ["bash", "-euo", "pipefail", "-c", line]
+    done = subprocess.run(shell, cwd=ROOT, env=dict(said), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"status {done.returncode}: {line}")
+    return done.stdout
 
 
 def scored(command: str, said: Mapping[str, str]) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def card(recipe: Path, told: Mapping[str, Any], scores: list[dict[str, Any]]) ->
     lines = [f"# {told['task']}: {told['method']}", "", told["about"].strip(), "", "## Data", ""]
     lines += ["| Data | Records | Source | Licence |", "|---|---:|---|---|"]
     lines += [f"| {one['name']} | {one['rows']} | {one['source']} | {one['licence']} |" for one in told["data"]]
-    lines += ["", NOTICE, "", "## How it was made", ""]
+    lines += ["", told.get("licence", NOTICE).strip(), "", "## How it was made", ""]
     lines += [f"`python data/models/make.py data/models/{recipe.name} --data DATA --work WORK` ran:", "", "```sh"]
     lines += [" ".join(one.split()) for one in [*told.get("prepare", []), told["train"]]]
     lines += ['nlpk models pack "$RUN" --out "$MODEL"', "```", "", "## Scores", ""]

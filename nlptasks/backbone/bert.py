@@ -246,8 +246,8 @@ class Bert(nn.Module):
         reading = Reading(groups, memory, condition, None if condition is None else rows_of_tokens(groups))
         places = torch.cat([positions_of(group, memory.length if memory else 0).reshape(-1) for group in groups])
         x = self.token_states(groups)
-        if matcher is not None:
-            x = x + matcher(groups, x)
+        if matcher is not None and (known := matcher(groups)) is not None:
+            x = x.index_add(0, known[0], known[1].to(x.dtype))
         x = x + self.positions(places) + self.segment_states(groups)
         x = self.dropout(self.norm.normalize(x, reading.condition, reading.rows))
         yield x

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch, split
+from nlptasks.backbone.config import Config
+from nlptasks.backbone.text import Text
 
 #: Of a chance.
 SMALLEST = torch.finfo(torch.float32).tiny
@@ -68,6 +70,11 @@ class Copier(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
         self.register_buffer("special", torch.tensor(sorted(special)), persistent=False)
+
+    @classmethod
+    def of(cls, config: Config, text: Text) -> Copier:
+        """Make one for an encoder and its tokenizer."""
+        return cls(config.hidden_size, list(text.special.values()))
 
     def named(self) -> dict[str, Tensor]:
         """Name the weights as they are stored."""

@@ -21,6 +21,8 @@ from nlptasks.errors import ModelError
 
 logger = logging.getLogger(__name__)
 P = TypeVar("P", Copier, Matcher)
+#: Tokens whose scores are in memory at once.
+ROWS = 512
 
 
 class LanguageModel(nn.Module):
@@ -48,9 +50,9 @@ class LanguageModel(nn.Module):
             head = TokenHead(backbone.bert.config)
         model = cls(backbone.bert, head)
         if copies:
-            model.copier = part_of(Copier, backbone) or Copier(*shape_of(backbone))
+            model.copier = part_of(Copier, backbone) or Copier.of(backbone.bert.config, backbone.text)
         if matches:
-            model.matcher = part_of(Matcher, backbone) or Matcher(*shape_of(backbone))
+            model.matcher = part_of(Matcher, backbone) or Matcher.of(backbone.bert.config, backbone.text)
         return model
 
     @classmethod
@@ -79,23 +81,35 @@ class LanguageModel(nn.Module):
         transformed: Tensor = self.head(last[places])
         return transformed
 
-    def token_loss(self, groups: Sequence[Batch], targets: Tensor, *, follows: bool = False) -> Tensor:
-        """Compute the mean cross entropy, a scalar, of tokens in their places, (2, M) int.
+    def token_loss(
+        self, groups: Sequence[Batch], targets: Tensor, condition: Tensor | None = None, *, follows: bool = False
+    ) -> Tensor:
+        """Compute the mean cross entropy, a scalar, of tokens in their places; the arguments are those of `losses`."""
+        if self.copier is None:
+            return self.mean_loss(self.states(groups, targets[0], condition), targets[1])
+        return self.losses(groups, targets, condition, follows=follows).mean()
+
+    def losses(
+        self, groups: Sequence[Batch], targets: Tensor, condition: Tensor | None = None, *, follows: bool = False
+    ) -> Tensor:
+        """Compute the cross entropy of tokens in their places, (M,) float32.
 
         Args:
             groups: each of one length.
-            targets: places in the groups laid end to end, rising, and tokens.
-            follows: whether those of a row were written one behind the other.
+            targets: (2, M) int, places in the groups laid end to end, rising, and tokens.
+            condition: (B, C) what the norms listen to, or none.
+            follows: whether the tokens of a row were written one behind the other.
         """
         places, tokens = targets
-        if self.copier is None:
-            return self.mean_loss(self.states(groups, places), tokens)
-        below, last = deque(self.bert.states(groups, matcher=self.matcher), maxlen=2)
+        below, last = deque(self.bert.states(groups, None, condition, matcher=self.matcher), maxlen=2)
         hidden = last[places]
-        named = token_losses(self.head(hidden), self.bert.tokens.weight, self.head.bias, tokens)
+        parts = zip(self.head(hidden).split(ROWS), tokens.split(ROWS), strict=True)
+        named = torch.cat([token_losses(some, self.bert.tokens.weight, self.head.bias, own) for some, own in parts])
+        if self.copier is None:
+            return named
         rows = rows_of_tokens(groups)[places]
         source = self.copier.source(below, groups)
-        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows).mean()
+        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows)
 
     def mean_loss(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens (M,) int by transformed states (M, H)."""
@@ -127,16 +141,11 @@ class LanguageModel(nn.Module):
         return self
 
 
-def shape_of(backbone: Backbone) -> tuple[int, list[int]]:
-    """Tell the width of a backbone's pointer or matcher, and the tokens that are no text to it."""
-    return backbone.bert.config.hidden_size, sorted(backbone.text.special.values())
-
-
 def part_of(kind: type[P], backbone: Backbone) -> P | None:
     """Take the pointer or matcher from a backbone's weights; none where it has none."""
     found = {name.removeprefix(kind.FRONT): part for name, part in backbone.rest.items() if name.startswith(kind.FRONT)}
     if not found:
         return None
-    part = kind(*shape_of(backbone))
+    part = kind.of(backbone.bert.config, backbone.text)
     part.load_state_dict(found)
     return part

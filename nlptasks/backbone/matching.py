@@ -7,13 +7,16 @@ sliding window of Richardson et al. 2013 (MCTest).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.config import Config
+from nlptasks.backbone.text import Text
 
 #: Lengths of runs in common that are told apart: a token is in a run of so many or more.
 RUNS = (1, 2, 3, 4)
@@ -21,8 +24,10 @@ RUNS = (1, 2, 3, 4)
 DENSE, REACHES = (1, 2), (4, 12, 32)
 #: How much the densest places stand out where a density is compared with the greatest.
 SHARPNESS = 4
-#: Of a token: its runs, each density as it is and against the greatest, and its importance.
-FEATURES = len(RUNS) + 2 * len(DENSE) * len(REACHES) + 1
+#: Of a token: its runs, each share as it is and against the greatest, in each reach and in the sentence; its rarity.
+FEATURES = len(RUNS) + 2 * len(DENSE) * (len(REACHES) + 1) + 1
+#: What ends a sentence.
+STOPS = "。！？!?；;"
 INNER = 64
 PAIR = 2
 #: Of what is divided by.
@@ -33,56 +38,82 @@ class Matcher(nn.Module):
     """Turns what the first two texts of a row have in common into what is added to their tokens' embeddings.
 
     A text is what stands between special tokens in segment 0. Each token is told in how long a run of tokens of the
-    other text it stands, and how much of the other text stands near it, each token of that counted by its importance,
-    which is learnt.
+    other text it stands, and how much of the other text stands near it and in its sentence, each token of that
+    counted by its rarity.
     """
 
     #: In front of the names of the weights.
     FRONT = "matcher."
 
     special: Tensor
+    stops: Tensor
+    rarity: Tensor
 
-    def __init__(self, width: int, special: Sequence[int]) -> None:
-        """Make one with random weights, for an encoder of a width; at the start all tokens are equally important."""
+    def __init__(self, width: int, words: int, special: Sequence[int], stops: Sequence[int]) -> None:
+        """Make one with random weights; all tokens are equally rare until `weigh` says otherwise.
+
+        Args:
+            width: of the encoder.
+            words: of the vocabulary.
+            special: tokens that are no text.
+            stops: tokens that end a sentence.
+        """
         super().__init__()
-        self.importance = nn.Linear(width, 1)
         self.inner, self.outer = nn.Linear(FEATURES, INNER), nn.Linear(INNER, width)
-        nn.init.zeros_(self.importance.weight)
-        nn.init.zeros_(self.importance.bias)
         nn.init.normal_(self.outer.weight, std=0.02)
         nn.init.zeros_(self.outer.bias)
         self.register_buffer("special", torch.tensor(sorted(special)), persistent=False)
+        self.register_buffer("stops", torch.tensor(sorted(stops)), persistent=False)
+        self.register_buffer("rarity", torch.ones(words))
+
+    @classmethod
+    def of(cls, config: Config, text: Text) -> Matcher:
+        """Make one for an encoder and its tokenizer."""
+        stops = [number for mark in STOPS if (number := text.tokenizer.token_to_id(mark)) is not None]
+        return cls(config.hidden_size, config.vocab_size, list(text.special.values()), stops)
+
+    def weigh(self, texts: Iterable[Iterable[int]]) -> None:
+        """Learn how rare tokens are from texts: log(texts / texts with it), 1 for what stands in none."""
+        counts, total = torch.zeros(len(self.rarity)), 0
+        for ids in texts:
+            counts[list(set(ids))] += 1
+            total += 1
+        if total:
+            self.rarity = 1 - torch.log1p(counts) / math.log(total + 1)
 
     def named(self) -> dict[str, Tensor]:
         """Name the weights as they are stored."""
         return {self.FRONT + name: part.detach() for name, part in self.state_dict().items()}
 
-    def forward(self, groups: Sequence[Batch], embeddings: Tensor) -> Tensor:
-        """Compare the texts of each row.
+    def forward(self, groups: Sequence[Batch]) -> tuple[Tensor, Tensor] | None:
+        """Compare the texts of each row; nothing where no row has two.
 
         Args:
             groups: each of one length.
-            embeddings: (N, H), of the groups' tokens laid end to end.
 
         Returns:
-            (N, H) to be added to the embeddings; 0 for tokens of no text.
+            Places in the groups laid end to end, (K,) int, and what is to be added to the embeddings there, (K, H).
         """
-        weights = self.importance(embeddings.detach()).float().sigmoid().squeeze(1)
         places: list[Tensor] = []
         found: list[Tensor] = []
         first = 0
         for group in groups:
             for ids, kept in zip(group.ids, self.kept(group), strict=True):
                 for own, other in both_ways(texts(kept)):
-                    shares = common(ids[own], ids[other], weights[first + other])
-                    found.append(torch.cat([shares, weights[first + own].unsqueeze(1)], 1))
+                    found.append(self.known(ids[own], ids[other]))
                     places.append(first + own)
                 first += len(ids)
-        added = torch.zeros_like(embeddings)
         if not places:
-            return added
+            return None
         inner = F.gelu(self.inner(torch.cat(found).to(self.inner.weight.dtype)))
-        return added.index_copy(0, torch.cat(places), self.outer(inner).to(added.dtype))
+        return torch.cat(places), self.outer(inner)
+
+    def known(self, own: Tensor, other: Tensor) -> Tensor:
+        """Tell what is known of the tokens of a text, (S,) int, beside another, (Q,) int: (S, FEATURES) float32."""
+        stops = torch.isin(own, self.stops).long()
+        rarity = self.rarity.float()
+        shares = common(own, other, rarity[other], stops.cumsum(0) - stops)
+        return torch.cat([shares, rarity[own].unsqueeze(1)], 1)
 
     def kept(self, group: Batch) -> Tensor:
         """Tell which tokens are of texts, (B, T) bool."""
@@ -102,20 +133,22 @@ def both_ways(pair: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     return [(pair[0], pair[1]), (pair[1], pair[0])] if len(pair) == PAIR else []
 
 
-def common(own: Tensor, other: Tensor, weights: Tensor) -> Tensor:
+def common(own: Tensor, other: Tensor, weights: Tensor, sentences: Tensor) -> Tensor:
     """Tell of each token of a text what it and its surroundings have in common with another text.
 
     Args:
         own: (S,) int, the tokens.
         other: (Q,) int, those of the other text.
-        weights: (Q,), their importance.
+        weights: (Q,), what each of them counts.
+        sentences: (S,) int, the number of the sentence that each token is in.
 
     Returns:
-        (S, FEATURES - 1) float32: whether it stands in a run in common of each length, then for each length and reach
-        the share of the other text's importance that is near it, as it is and against the greatest in the text.
+        (S, FEATURES - 1) float32: whether it stands in a run in common of each length; then for each dense length the
+        share of the other text that is within each reach and in its sentence, as it is and against the greatest.
     """
     shared = runs(own, other)
-    shares = torch.cat([near(shared[n - 1]) @ weights for n in DENSE]).t()
+    met = [torch.cat([near(shared[n - 1]), within(shared[n - 1], sentences).unsqueeze(0)]) for n in DENSE]
+    shares = (torch.cat(met) @ weights).t()
     shares = shares / weights.sum().clamp_min(SMALLEST)
     peaks = (shares / shares.amax(0).clamp_min(SMALLEST)) ** SHARPNESS
     return torch.cat([torch.stack([one.any(1) for one in shared], 1).float(), shares, peaks], 1)
@@ -144,3 +177,9 @@ def near(shared: Tensor) -> Tensor:
     return torch.stack(
         [padded[end : end + len(shared)] > padded[start : start + len(shared)] for end, start in ends]
     ).float()
+
+
+def within(shared: Tensor, sentences: Tensor) -> Tensor:
+    """Tell which tokens of the other text are met in the sentence of each token: (S, Q) bool to (S, Q) float32."""
+    met = torch.zeros(int(sentences[-1]) + 1, shared.shape[1], device=shared.device)
+    return met.index_reduce(0, sentences, shared.float(), "amax")[sentences]

@@ -43,7 +43,7 @@ def perplexities(
         tensors = labels.tensors([row.sets or [] for row in chosen], [row.vector for row in chosen])
         work = layout.work(lessons, *tensors).to(device)
         lengths = [len(layout.row(lessons[place])[2]) for place in work.order.tolist()]
-        sums = [float(part.sum()) for part in torch.split(model.losses(work), lengths)]
+        sums = [float(part.sum()) for part in torch.split(model.surprises(work), lengths)]
         found = dict(zip(work.order.tolist(), zip(sums, lengths, strict=True), strict=True))
         return [found[place] for place in range(len(chosen))]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nlptasks.backbone import weights
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.hardware import ANY, Machine
-from nlptasks.backbone.heads import TokenHead, token_losses
+from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
@@ -30,8 +30,6 @@ from nlptasks.writing.draft import Writer
 
 #: Tokens of one pass: texts are written for so many at once that a step keeps the processor busy.
 TOKENS = {"cpu": 16384, "cuda": 262144, "mps": 32768}
-#: Targets whose scores are in memory at once while texts are scored.
-ROWS = 1024
 #: Where a model keeps what is not the encoder's and not the head's.
 CONDITION, SEEN = "condition.", "memorised.filter"
 
@@ -87,24 +85,18 @@ class Generator(LanguageModel):
             found = found * (torch.rand(len(found), 1, device=found.device) >= self.hidden)
         return found.to(self.bert.norm.weight.dtype)
 
-    def read(self, work: Pass) -> Tensor:
-        """Read a pass, and transform for the head what has a target: (M, H)."""
-        return self.states(work.groups, work.targets[0], self.heard(work.labels, work.vectors))
-
     def forward(self, work: Pass) -> Tensor:
         """Compute the mean cross entropy of a pass's targets, a scalar."""
-        return self.mean_loss(self.read(work), work.targets[1])
+        return self.token_loss(work.groups, work.targets, self.heard(work.labels, work.vectors), follows=True)
 
-    def losses(self, work: Pass) -> Tensor:
+    def surprises(self, work: Pass) -> Tensor:
         """Compute the cross entropy of each target, (M,) float32."""
-        states, embeddings, bias = self.read(work), self.bert.tokens.weight, self.head.bias
-        parts = zip(torch.split(states, ROWS), torch.split(work.targets[1], ROWS), strict=True)
-        return torch.cat([token_losses(part, embeddings, bias, wanted) for part, wanted in parts])
+        return self.losses(work.groups, work.targets, self.heard(work.labels, work.vectors), follows=True)
 
 
 def assembled(backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:
     """Put head and condition on a backbone: those that it has, where they fit, else new ones."""
-    return conditioned(Generator.new(backbone), backbone, labels, settings)
+    return conditioned(Generator.new(backbone, copies=settings["copy"]), backbone, labels, settings)
 
 
 def conditioned(model: Generator, backbone: Backbone, labels: Labels, settings: Mapping[str, Any]) -> Generator:

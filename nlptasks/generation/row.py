@@ -122,7 +122,7 @@ METHODS = {
     "seq2seq": Method(
         "reads a source both ways and writes the text for it, as UniLM does (kexue.fm/archives/6933)",
         Pair,
-        {"batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4},
+        {"batch_size": 32, "epochs": 10.0, "learning_rate": 5e-4, "copy": True},
     ),
 }
 

@@ -135,6 +135,8 @@ class Settings(TrainingSettings):
     """Tokens of a text at most, its end included; longer ones are cut, at the end of a sentence where there is one."""
     source_limit: int = 256
     """Tokens of a source that are read, for seq2seq."""
+    copy: bool = False
+    """Learn to copy tokens of the source by a pointer, beside naming them; so does seq2seq, unless told not to."""
     max_rows: int | None = None
     """Train on this many rows, drawn by the seed; all by default."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import InputError
+from nlptasks.errors import InputError, UsageError
 from nlptasks.generation import evaluation
 from nlptasks.generation.answers import Answerer
 from nlptasks.generation.labels import Labels
@@ -45,7 +45,13 @@ class Task(AnyTask[Generator]):
     best = "logprob"
 
     def __init__(self, method: str, settings: Settings, text: Text) -> None:
-        """Keep the method, its settings and the tokenizer."""
+        """Keep the method, its settings and the tokenizer.
+
+        Raises:
+            UsageError: a method that reads nothing is to copy.
+        """
+        if settings.copy and method != "seq2seq":
+            raise UsageError(f"--copy: {method} reads nothing that it could copy; use --method seq2seq")
         self.method, self.settings, self.text = method, settings, text
         self.layout = Layout(method, text, limit=settings.limit, source=settings.source_limit)
         self.labels = Labels()

@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+#: Passages from which the rarity of tokens is learnt.
+WEIGHED = 5000
 
 
 class Task(AnyTask[LanguageModel]):
@@ -60,6 +62,12 @@ class Task(AnyTask[LanguageModel]):
         self.limits = Limits.of(asdict(settings))
         self.encoder = Encoder(text, self.limits)
         self.layout = Layout(method, text, self.limits.answer)
+        self.weighed: list[list[int]] = []
+
+    def fit_labels(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Learn from the passages how rare tokens are."""
+        passages = list(dict.fromkeys(row["passage"] for row in rows))[:WEIGHED]
+        self.weighed = [one.ids for one in self.text.tokenizer.encode_batch_fast(passages, add_special_tokens=False)]
 
     def model(self, backbone: Backbone) -> LanguageModel:
         """Put the head that names tokens on a backbone.
@@ -68,7 +76,10 @@ class Task(AnyTask[LanguageModel]):
             UsageError: more is to be read at once than the backbone can.
         """
         self.limits.check(backbone.bert.config.max_position_embeddings)
-        return LanguageModel.new(backbone, copies=self.settings.copy, matches=self.settings.match)
+        model = LanguageModel.new(backbone, copies=self.settings.copy, matches=self.settings.match)
+        if model.matcher is not None:
+            model.matcher.weigh(self.weighed)
+        return model
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Lay out what rows teach, for one forward pass."""

@@ -66,8 +66,9 @@ def open_chosen(task: str, folder: Path, method: str | None = None) -> Checkpoin
 
 
 def embedded(task: str) -> list[Path]:
-    """List the task's models in the package."""
-    return sorted(path.parent for path in (HERE / task / "embedded").glob(f"*/{checkpoint.ABOUT}"))
+    """List the task's models in the package, in the order of its methods."""
+    folders = [HERE / task / "embedded" / method for method in form(task).METHODS]
+    return [folder for folder in folders if (folder / checkpoint.ABOUT).is_file()]
 
 
 def choices() -> dict[str, dict[str, str]]:

@@ -57,7 +57,8 @@ def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
     beneath = {} if under is None else weights.read_whole(under)[0]
     small = deltas.packed(tensors, beneath)
     with new_folder(out) as part:
-        save_file({name: tensor.contiguous() for name, tensor in small.items()}, part / weights.WEIGHTS)
+        with files.replaced(part / weights.WEIGHTS) as whole:  # readable for all, as it is installed for all
+            save_file({name: tensor.contiguous() for name, tensor in small.items()}, whole)
         for name in COPIED:
             shutil.copyfile(found.folder / name, part / name)
         if under is None or not is_same(named, under):

@@ -138,7 +138,7 @@ def losses(way: str, loaded: Loaded, texts: Texts, limit: int) -> tuple[torch.Te
         lessons = [replace(lesson, text=[*mark, *lesson.text]) for lesson, mark in known]
         work = layout.work(lessons, *loaded.labels.tensors([one.sets or [] for one in rows], [None] * len(rows)))
         lengths = [len(layout.row(lessons[place])[2]) for place in work.order.tolist()]
-        parts = torch.split(loaded.model.losses(work), lengths)
+        parts = torch.split(loaded.model.surprises(work), lengths)
         found = {place: part[len(before[place]) :] for place, part in zip(work.order.tolist(), parts, strict=True)}
         return [(float(found[place].sum()), len(found[place])) for place in range(len(rows))]
 

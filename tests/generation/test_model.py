@@ -45,7 +45,7 @@ def test_at_the_start_a_condition_changes_nothing(tiny_folder: Path, rank: int) 
         torch.manual_seed(0)
         made = task(backbone, labels, conditions="地,label", rank=rank)
         model = made.model(backbone).eval()
-        losses.append(model.losses(made.batch(ROWS)))
+        losses.append(model.surprises(made.batch(ROWS)))
     assert torch.allclose(losses[0], losses[1], atol=1e-5)
 
 
@@ -161,3 +161,9 @@ def test_guidance_needs_a_model_that_has_written_with_and_without_a_condition(
 def test_training_texts_longer_than_a_model_can_read_are_refused(tiny: Backbone) -> None:
     with pytest.raises(UsageError, match="texts need 101 positions, the model has 64; lower --limit"):
         Task("cln", Settings(limit=100), tiny.text).model(tiny)
+
+
+def test_only_what_reads_can_copy(tiny: Backbone) -> None:
+    with pytest.raises(UsageError, match=r"--copy: cln reads nothing .*use --method seq2seq"):
+        Task("cln", Settings(copy=True), tiny.text)
+    assert Task("seq2seq", Settings(copy=True), tiny.text).model(tiny).copier is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,16 @@ def test_a_backbone_as_it_is_can_be_asked() -> None:
     assert isinstance(worker, module.Answerer)
     (found,) = worker.answer(worker.read([Row("诺贝尔奖是哪年设立的", "诺贝尔奖于1895年设立。")]))
     assert found["candidates"]
+
+
+def test_what_is_rare_is_learnt_from_the_passages(tiny: Backbone) -> None:
+    task = Task("seq2seq", Settings(**LIMITS), tiny.text)
+    found = lessons("seq2seq")
+    task.fit_labels(found)
+    matcher = task.model(tiny).matcher
+    assert matcher is not None
+    passages = {row["passage"] for row in found}
+    common, absent = (tiny.text.tokenizer.token_to_id(word) for word in ("。", "z"))
+    holding = sum("。" in passage for passage in passages)
+    assert float(matcher.rarity[common]) == pytest.approx(1 - math.log(holding + 1) / math.log(len(passages) + 1))
+    assert float(matcher.rarity[absent]) == 1

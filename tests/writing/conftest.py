@@ -27,10 +27,10 @@ def make_writer(tiny: Backbone) -> Callable[..., Writer]:
         head.bias.data[tiny.text.special["end"]] += 1.0  # or else hardly any text ends
         model = LanguageModel(tiny.bert, head)
         if copies:
-            model.copier = Copier(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval()
+            model.copier = Copier.of(tiny.bert.config, tiny.text).eval()
             torch.nn.init.normal_(model.copier.gate.weight)
         if matches:
-            model.matcher = Matcher(tiny.bert.config.hidden_size, list(tiny.text.special.values())).eval()
+            model.matcher = Matcher.of(tiny.bert.config, tiny.text).eval()
             torch.nn.init.normal_(model.matcher.outer.weight)
         return Writer.of(model, **options)  # type: ignore[arg-type]
 
