@@ -165,5 +165,5 @@ def test_training_texts_longer_than_a_model_can_read_are_refused(tiny: Backbone)
 
 def test_only_what_reads_can_copy(tiny: Backbone) -> None:
     with pytest.raises(UsageError, match=r"--copy: cln reads nothing .*use --method seq2seq"):
-        Task("cln", Settings(copy=True), tiny.text)
-    assert Task("seq2seq", Settings(copy=True), tiny.text).model(tiny).copier is not None
+        Task("cln", Settings(limit=12, source_limit=20, copy=True), tiny.text)
+    assert Task("seq2seq", Settings(limit=12, source_limit=20, copy=True), tiny.text).model(tiny).copier is not None
