@@ -18,7 +18,7 @@ from nlptasks.qa.model import Loaded
 from nlptasks.qa.row import Options, Row
 from nlptasks.qa.votes import Text, elected, result, shifted, surest
 from nlptasks.writing import beam
-from nlptasks.writing.passages import Council, Runs, Table, Vote
+from nlptasks.writing.passages import Council, Runs, Table, Vote, voters
 
 #: Passages of one question whose memory is held at once, in budgets of a pass.
 HELD = 4
@@ -149,6 +149,11 @@ class Answerer:
             votes += [
                 (text, Vote(place, p, first)) for place, text, p, first in zip(places, ids, means, firsts, strict=True)
             ]
+        if self.options.abstain is not None:
+            voting = voters(
+                torch.tensor(none, dtype=torch.float64), table.owner.cpu(), len(examples), self.options.abstain
+            ).tolist()
+            votes = [(text if votes_too else [], vote) for (text, vote), votes_too in zip(votes, voting, strict=True)]
         found, first = [], 0
         for example in examples:
             last = first + len(example.windows)
@@ -194,7 +199,7 @@ class Answerer:
                 allowed[:, 0] = True
                 here = here.masked_fill(~allowed, 0)
             if place == 0 and self.options.abstain is not None:
-                here = decided(here, none, end, self.options.abstain)
+                here[:, end] = 0  # who votes is decided afterwards, among all windows of a question
             p, columns = here.max(1)
             columns = columns.where(is_open, end)
             sums += p * is_open
@@ -243,21 +248,6 @@ class Answerer:
             "end": end,
             "votes": listed,
         }
-
-
-def decided(chances: Tensor, none: Tensor, end: int, abstain: float) -> Tensor:
-    """Let texts end before they begin where that is likely enough, and nowhere else.
-
-    Args:
-        chances: (P, U), of the first token.
-        none: (P,), the probability of no answer.
-        end: the column of the end.
-        abstain: how likely is enough.
-    """
-    ends = none >= abstain
-    chances = chances.masked_fill(ends.unsqueeze(1), 0)
-    chances[:, end] = none * ends
-    return chances
 
 
 def chunks(sizes: Sequence[int], most: int) -> Iterator[list[int]]:

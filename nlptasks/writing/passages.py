@@ -14,6 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 #: Added to a vote before its logarithm is taken.
 LEAST = 1e-12
+#: A probability of no answer from which a passage votes only where no other of its question is surer of one.
+UNSURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,22 @@ class Vote:
 def tally(chances: Tensor, dim: int) -> Tensor:
     """Put the probabilities of voters together: sum p² / (sum p + 1), not normalised, as in the source."""
     return chances.square().sum(dim) / (chances.sum(dim) + 1)
+
+
+def voters(none: Tensor, owner: Tensor, questions: int, abstain: float) -> Tensor:
+    """Tell which passages vote: those that likelier have an answer than not, else the surest one of a question.
+
+    Args:
+        none: (P,), the probability that each gives to having no answer.
+        owner: (P,) int, the question of each.
+        questions: how many there are.
+        abstain: the probability of no answer from which none votes; from 1 on one always does.
+
+    Returns:
+        (P,) bool.
+    """
+    least = none.new_ones(questions).scatter_reduce(0, owner, none, "amin")
+    return ((none < abstain) | (abstain >= 1)) & ((none < UNSURE) | (none == least[owner]))
 
 
 @dataclass(frozen=True)
@@ -117,8 +135,8 @@ class Council:
             table: of the passages.
             end: the token that ends a text.
             extractive: allow only what stands in one of the question's voting passages.
-            abstain: let the end's probability alone decide which passages vote, those where it is below this; they
-                write one token at least.
+            abstain: let the end's probability alone decide which passages vote, see `voters`; they write one token at
+                least.
         """
         self.table, self.runs, self.extractive, self.abstain = table, Runs(table), extractive, abstain
         self.token, self.end = end, 0 if extractive else end
@@ -134,8 +152,10 @@ class Council:
         """Let the passages vote: (P, W, V) to logarithms (Q, W, U)."""
         if not self.steps:
             self.none = logits[:, 0].softmax(-1)[:, self.token]
-            likeliest = logits[:, 0].argmax(-1) == self.token
-            self.voting = ~likeliest if self.abstain is None else self.none < self.abstain
+            if self.abstain is None:
+                self.voting = logits[:, 0].argmax(-1) != self.token
+            else:
+                self.voting = voters(self.none, self.owner, self.questions, self.abstain)
             self.stale = not bool(self.voting.all())
         self.chances = self.chances_of(logits)
         heard = self.chances * self.voting[:, None, None]

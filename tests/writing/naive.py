@@ -84,7 +84,7 @@ def council(
         for total, answer in beams:
             chances = {k: logits(writer, prompts[k], answer).softmax(-1) for k in voting}
             if step == 0:
-                voting = [k for k in voting if not is_silent(chances[k], end, abstain)]
+                voting = voters(chances, end, abstain)
             if not voting:
                 return []
             allowed = ({end} if answer or abstain is None else set()) | {
@@ -102,9 +102,13 @@ def council(
     return beams[0][1]
 
 
-def is_silent(chances: Tensor, end: int, abstain: float | None) -> bool:
-    """Tell whether a passage says at its first token that it has no answer."""
-    return int(chances.argmax()) == end if abstain is None else float(chances[end]) >= abstain
+def voters(chances: dict[int, Tensor], end: int, abstain: float | None) -> list[int]:
+    """List the passages that do not say at their first token that they have no answer."""
+    if abstain is None:
+        return [k for k, one in chances.items() if int(one.argmax()) != end]
+    sure = [k for k, one in chances.items() if float(one[end]) < min(abstain, 0.5)]
+    surest = min(chances, key=lambda k: float(chances[k][end]))
+    return sure or ([surest] if abstain >= 1 or float(chances[surest][end]) < abstain else [])
 
 
 def following(passage: Sequence[int], answer: Sequence[int]) -> set[int]:
