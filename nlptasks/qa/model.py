@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.hardware import ANY, Machine
@@ -61,7 +61,10 @@ def load(
     model = LanguageModel.trained(stored, "qa")
     if not found:
         logger.info("%s has not learnt to answer; train it with nlpk train qa", stored.name)
-    limits = Limits.of(found.settings if found else asdict(Settings()), asdict(options))
+    settings = {**asdict(Settings()), **(found.settings if found else {})}
+    limits = Limits.of(settings, asdict(options))
+    if isinstance(options, Options) and options.abstain is None:
+        options = replace(options, abstain=settings["abstain"])
     limits.check(stored.bert.config.max_position_embeddings)
     model.ready(machine)
     return Loaded(

@@ -21,7 +21,7 @@ MIXING_RANGES: Ranges = {
     "no_answer": (lambda x: 0 <= x <= 1, "0 to 1"),
 }
 SETTINGS_RANGES: Ranges = {
-    **{name: OPTIONS_RANGES[name] for name in (*LIMITS, "overlap")},
+    **{name: OPTIONS_RANGES[name] for name in (*LIMITS, "overlap", "abstain")},
     "max_rows": (lambda x: x >= 2, "2 or more"),
 }
 
@@ -37,7 +37,7 @@ class Options:
     top_k: int = 1
     """Candidates to list with their votes."""
     abstain: float | None = None
-    """Probability of no answer from which a passage has none; by default where no first token is likelier than it."""
+    """Probability of no answer from which a question has none; as trained by default."""
     passage_limit: int | None = None
     """Tokens of a passage that are read at once, a longer one in overlapping windows; as trained by default."""
     overlap: int | None = None
@@ -96,6 +96,8 @@ class Settings(TrainingSettings):
     """Tokens of a question that are read."""
     answer_limit: int = 64
     """Tokens of an answer at most."""
+    abstain: float | None = None
+    """As for asking: none lets each passage say by its likeliest token whether it has an answer."""
     copy: bool = True
     """Learn to copy tokens of the passage by a pointer, beside naming them."""
     match: bool = True

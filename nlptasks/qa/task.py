@@ -103,7 +103,11 @@ class Task(AnyTask[LanguageModel]):
     def score(self, model: LanguageModel, rows: Sequence[Row], budget: Budget) -> dict[str, float]:
         """Answer rows and score the answers."""
         writer = Writer.of(model)
-        asked: dict[str, Any] = {"options": Options(), "limits": self.limits, "text": self.text}
+        asked: dict[str, Any] = {
+            "options": Options(abstain=self.settings.abstain),
+            "limits": self.limits,
+            "text": self.text,
+        }
         loaded = Loaded(writer=writer, budget=budget, name=self.name, method=self.method, **asked)
         return scores_of(Answerer(loaded), rows)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,15 @@ def test_a_plain_backbone_answers_and_says_that_it_has_not_learnt_to(caplog: pyt
         loaded = load(None, Options(), backbone=str(weights.DEFAULT), machine=Machine(device="cpu"))
     assert "has not learnt to answer; train it with nlpk train qa" in caplog.text
     assert loaded.limits.answer == Settings().answer_limit
+
+
+def test_what_was_trained_says_when_there_is_no_answer(qa_models: dict[str, Path], tmp_path: Path) -> None:
+    copied = tmp_path / "model"
+    shutil.copytree(qa_models["seq2seq"], copied)
+    about = json.loads((copied / checkpoint.ABOUT).read_text())
+    about["settings"]["abstain"] = 0.25
+    (copied / checkpoint.ABOUT).write_text(json.dumps(about))
+    found = checkpoint.open_folder(copied)
+    untold = checkpoint.open_folder(qa_models["seq2seq"])
+    loaded = [load(found, Options()), load(found, Options(abstain=1.0)), load(untold, Options())]
+    assert [one.options for one in loaded] == [Options(abstain=0.25), Options(abstain=1.0), Options()]
