@@ -11,7 +11,7 @@ import typer
 
 import nlptasks
 from nlptasks import rows
-from nlptasks.errors import ModelError, NlpkError, UsageError
+from nlptasks.errors import NlpkError, UsageError
 
 from . import console
 from .tasks import form_of
@@ -34,41 +34,22 @@ def demo(task: Asked = None, tried: Tried = False) -> None:
         raise UsageError(f"--try: of which task? one of {', '.join(nlptasks.names())}")
     if task is not None:
         form_of(task)
-    for name in [task] if task else sorted(nlptasks.names(), key=lacks_model):
+    for name in [task] if task else nlptasks.names():
         show_task(name, tried)
     if task is None:
         console.note("next: nlpk demo TASK --try, nlpk predict TASK --help, nlpk train TASK")
 
 
-def lacks_model(task: str) -> bool:
-    """Tell whether a task has no model that could answer; such ones are shown last."""
-    from nlptasks.training import models
-
-    return getattr(nlptasks.form(task), "NEEDS_MODEL", False) and models.find(task) is None
-
-
 def show_task(task: str, tried: bool) -> None:
-    """Let a task answer; where it has no model, tell what could be trained.
-
-    Raises:
-        ModelError: records are to be tried without a model.
-    """
-    from nlptasks.task import Shown
+    """Let a task answer its examples, or records of one's own."""
     from nlptasks.training import models
 
-    form = nlptasks.form(task)
-    if lacks_model(task):
-        if tried:
-            raise ModelError(models.missing(task))
-        methods = [(name, method.summary) for name, method in form.METHODS.items()]
-        show(task, Shown("no model yet", [(models.missing(task), [])], ("method", "what it does"), methods))
-        return
     found = models.find(task)
     if tried:
-        try_own(task, form, found)
+        try_own(task, nlptasks.form(task), found)
         return
     module = nlptasks.load(task)
-    loaded = module.load(found, form.Options())
+    loaded = module.load(found, nlptasks.form(task).Options())
     answer(task, module, loaded, module.examples(loaded))
 
 

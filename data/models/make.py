@@ -127,11 +127,18 @@ def card(recipe: Path, told: Mapping[str, Any], scores: list[dict[str, Any]]) ->
 def forget_machine(path: Path, told: Mapping[str, Any]) -> None:
     """Leave out of what a model says of itself the folders of the machine that made it."""
     about = json.loads(path.read_text(encoding="utf-8"))
-    training = about.get("training", {})
-    training["command"] = " ".join(told["train"].split())
-    for one in training.get("data", []):
-        one["name"] = Path(one["name"]).name
+    about["settings"] = {name: bare(value) for name, value in about["settings"].items()}
+    about["training"]["command"] = " ".join(told["train"].split())
+    for one in about["training"]["data"]:
+        one["name"] = bare(one["name"])
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def bare(value: Any) -> Any:  # noqa: ANN401 - whatever a setting may be
+    """Leave only the name of a file, or the names of files; all else stays."""
+    if isinstance(value, list):
+        return [bare(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 if __name__ == "__main__":

@@ -66,8 +66,9 @@ def open_chosen(task: str, folder: Path, method: str | None = None) -> Checkpoin
 
 
 def embedded(task: str) -> list[Path]:
-    """List the task's models in the package, in the order of its methods."""
-    folders = [HERE / task / "embedded" / method for method in form(task).METHODS]
+    """List the task's models in the package: the one that answers where none is named, then by the order of methods."""
+    methods = sorted(form(task).METHODS, key=lambda method: method != getattr(form(task), "ANSWERS", None))
+    folders = [HERE / task / "embedded" / method for method in methods]
     return [folder for folder in folders if (folder / checkpoint.ABOUT).is_file()]
 
 

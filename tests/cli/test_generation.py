@@ -117,13 +117,6 @@ def test_what_cannot_be_written_is_refused(nlpk: Nlpk, options: tuple[object, ..
     assert complaint in result.complaint
 
 
-def test_without_a_model_it_is_said_how_to_get_one(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NLPK_HOME", str(tmp_path / "empty"))
-    result = nlpk("predict", "generation", "--label", "好")
-    assert result.status == 2
-    assert result.complaint.startswith("no model for generation yet; make one: nlpk train generation --out DIR")
-
-
 def test_training_names_its_conditions_and_eval_knows_them(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:
     rows = tmp_path / "reviews.tsv"
     lines = [f"今天天气很好我们去{place}\t{place}\t{number % 2}" for number in range(10) for place in ("公园", "北京")]

@@ -102,10 +102,3 @@ def test_data_are_checked_converted_and_labelled(nlpk: Nlpk, tmp_path: Path) -> 
     assert line["triples"][0]["subject"] == {"text": "公园", "start": 5, "end": 7}
     result = nlpk("data", "label", "ie", "ner.txt")
     assert "nothing to label with" in result.complaint
-
-
-def test_without_a_model_one_line_says_how_to_get_one(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NLPK_HOME", "empty")
-    result = nlpk("predict", "ie", "--text", TEXT)
-    assert result.status == 2
-    assert "no model for ie yet; make one: nlpk train ie" in result.complaint

@@ -69,15 +69,6 @@ def test_against_the_model(nlpk: Nlpk, xiangqi_models: dict[str, Path]) -> None:
     assert "the end: *" in alone
 
 
-def test_without_a_model_one_line_says_how_to_get_one(nlpk: Nlpk) -> None:
-    for command in (["play"], ["uci"], ["predict", "xiangqi", "--moves", "h2e2"]):
-        result = nlpk(*command)
-        assert result.status == 2
-        assert result.complaint.startswith("no model for xiangqi yet; make one: nlpk train xiangqi")
-    hint = nlpk("play", "--side", "both", stdin="hint\n")
-    assert (hint.status, "no model for xiangqi yet" in hint.err) == (0, True)
-
-
 def test_an_engine_answers_line_by_line(nlpk: Nlpk, xiangqi_models: dict[str, Path]) -> None:
     given = b"uci\nisready\n\xff\xfe\nposition startpos\ngo depth 1\n"
     result = nlpk("uci", "--model", xiangqi_models["moves"], "--seed", "1", stdin=given)

@@ -144,7 +144,7 @@ def test_a_header_of_other_names_for_the_fields_is_one(nlpk: Nlpk) -> None:
         (("--out", "x.npy"), "--out x.npy: .npy is no format of the output; expected .jsonl, .ndjson or .json, or no"),
         (("--out", "x.txt"), "--out x.txt: .txt is no format of the output"),
         (("--as", ""), "--as : a field with a meaning"),
-        (("--method", "cosent"), "no model of method cosent; make one: nlpk train similarity --method cosent"),
+        (("--method", "simcse"), "no model of method simcse; make one: nlpk train similarity --method simcse"),
         (("--method", "magic"), "invalid value for '--method': 'magic' is not one of 'simcse'"),
     ],
 )

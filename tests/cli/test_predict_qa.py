@@ -140,15 +140,6 @@ def test_what_cannot_be_asked_is_refused_in_one_line(nlpk: Nlpk, options: tuple[
     assert said in result.complaint
 
 
-def test_without_a_model_one_line_says_how_to_get_one(nlpk: Nlpk) -> None:
-    models.forget("qa")
-    result = nlpk("predict", "qa", "--question", QUESTION, "--passage", FIRST)
-    assert (result.status, result.out) == (2, b"")
-    assert "no model for qa yet; make one: nlpk train qa --out DIR" in result.complaint
-    lines = nlpk("demo").out.decode().splitlines()
-    assert any(line.startswith("no model for qa yet; make one") for line in lines)
-
-
 def test_questions_are_written_for_passages(nlpk: Nlpk, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text(f"{FIRST}\n\n{SECOND}\n", encoding="utf-8")
     result = nlpk("predict", "qa", "--generate", tmp_path / "p.txt", "-n", 2)

@@ -49,6 +49,13 @@ def test_the_one_named_goes_before_the_chosen_and_that_before_the_embedded(make:
     assert folder_of("similarity", named) == named
 
 
+def test_of_several_embedded_the_task_says_which_one_answers(make: Make) -> None:
+    made = {method: make(f"package/ie/embedded/{method}", method, "ie") for method in ("casrel", "dgcnn", "gplinker")}
+    assert folder_of("ie") == made["dgcnn"]
+    assert models.embedded("ie") == [made["dgcnn"], made["gplinker"], made["casrel"]]
+    assert folder_of("ie", method="casrel") == made["casrel"]
+
+
 def test_a_method_chooses_among_the_chosen_and_the_embedded(make: Make) -> None:
     embedded = make("package/similarity/embedded/whitening", "whitening")
     simcse, cosent = make("a", "simcse"), make("b", "cosent")
