@@ -45,12 +45,17 @@ def show_task(task: str, tried: bool) -> None:
     from nlptasks.training import models
 
     found = models.find(task)
+    form, module = nlptasks.form(task), nlptasks.load(task)
     if tried:
-        try_own(task, nlptasks.form(task), found)
+        try_own(task, form, found)
         return
-    module = nlptasks.load(task)
-    loaded = module.load(found, nlptasks.form(task).Options())
+    loaded = module.load(found, form.Options(**shown_by(form)))
     answer(task, module, loaded, module.examples(loaded))
+
+
+def shown_by(form: ModuleType) -> dict[str, Any]:
+    """Give the options that a task is shown by, where they are not its own defaults."""
+    return dict(getattr(form, "SHOWN", {}))
 
 
 def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - a checkpoint, which needs torch
@@ -62,7 +67,9 @@ def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - 
         kept = typed(once)
     except EOFError:
         return
-    loaded = module.load(found, form.Options(**{name: text for name, text in kept.items() if name in options}))
+    loaded = module.load(
+        found, form.Options(**shown_by(form), **{name: text for name, text in kept.items() if name in options})
+    )
     fields = {name: text for name, text in kept.items() if name not in options}
     while True:
         try:

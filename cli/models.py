@@ -11,12 +11,14 @@ import typer
 
 import nlptasks
 from nlptasks import places
+from nlptasks.errors import ModelError
 
 from . import console
 from .outputs import complaints
 from .tasks import form_of
 
 if TYPE_CHECKING:
+    from nlptasks.training.checkpoint import Checkpoint
     from nlptasks.training.models import Listed
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a model.", show_default=False)]
@@ -55,15 +57,39 @@ def origin(model: Listed) -> str:
     return ", ".join(filter(None, (model.origin, "answers" if model.answers else "", model.problem)))
 
 
-def show(folder: Folder) -> None:
-    """Print what a model says of itself, as JSON: task, settings, data, scores."""
+def show(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|TASK", help="Folder of a model, or the task that it answers.", show_default=False),
+    ],
+    method: Annotated[str | None, typer.Option(metavar="METHOD", help="The method that answers the task.")] = None,
+    card: Annotated[bool, typer.Option("--card", help="Its card: data, licence, scores, what it gets wrong.")] = False,
+) -> None:
+    """Print what a model says of itself, as JSON: task, settings, data, scores; or its card."""
     from nlptasks.backbone.config import read_config
     from nlptasks.training import checkpoint
 
-    opened = checkpoint.open_folder(folder)
+    opened = answering(folder, method) or checkpoint.open_folder(folder, method=method)
+    folder = opened.folder
+    if card:
+        print((folder / checkpoint.CARD).read_text(encoding="utf-8"), end="")
+        return
     config = read_config(folder)
     shape = f"{config.num_hidden_layers} x {config.hidden_size}, {config.vocab_size} tokens"
     print(json.dumps({**opened.about, "shape": shape, "fingerprint": opened.fingerprint}, ensure_ascii=False, indent=2))
+
+
+def answering(task: Path, method: str | None) -> Checkpoint | None:
+    """Find the model that answers a task; none where a folder is named and no task."""
+    from nlptasks.training import models
+
+    name = str(task)
+    if name not in nlptasks.names() or task.is_dir():
+        return None
+    found = models.find(name, method=method)
+    if found is None:
+        raise ModelError(models.missing(name, method))
+    return found
 
 
 def use(

@@ -177,7 +177,7 @@ def load_model(task: str, form: ModuleType, values: Mapping[str, Any]) -> Any:  
     model, machine, method = built(Model, values), built(Computing, values), values["method"]
     found = None if model.backbone else models.find(task, model.model and Path(model.model), method)
     if found is None and method:
-        raise ModelError(f"no model of method {method}; make one: nlpk train {task} --method {method}")
+        raise ModelError(models.missing(task, method))
     options = {"options": built(form.Options, values), "backbone": model.backbone}
     return nlptasks.load(task).load(found, **options, machine=machine.prepared())
 

@@ -10,7 +10,7 @@ not made again, unless --again is named.
     data           what it learnt from: name, rows, source, licence
     prepare        commands that make files in $WORK, if any
     train          the command that trains
-    scores         what is scored: a name, the command, the scores that are shown
+    scores         what is scored: a name, the command, the scores that are shown, and of what, where it prints several
     failures       what it gets wrong, in Markdown
     licence        of the weights, if it is another than that of most
 """
@@ -25,7 +25,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,8 @@ def make(recipe: Path, data: Path, work: Path, again: bool, anew: bool) -> None:
         run('nlpk models pack "$RUN" --out "$MODEL"', said)
         (place / "scores.json").unlink(missing_ok=True)
     if anew or not (place / "scores.json").is_file():
-        found = [scored(one["command"], said) for one in told["scores"]]
+        lines = {one: run(one, said).splitlines() for one in dict.fromkeys(one["command"] for one in told["scores"])}
+        found = [scored(lines[one["command"]], one.get("of")) for one in told["scores"]]
         (place / "scores.json").write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     scores = json.loads((place / "scores.json").read_text(encoding="utf-8"))
     (model / "README.md").write_text(card(recipe, told, scores), encoding="utf-8")
@@ -102,9 +103,10 @@ def run(command: str, said: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def scored(command: str, said: Mapping[str, str]) -> dict[str, Any]:
-    """Run a command that prints scores as JSON, and give those of its last line."""
-    found: dict[str, Any] = json.loads(run(command, said).splitlines()[-1])
+def scored(lines: Sequence[str], of: str | None) -> dict[str, Any]:
+    """Give the scores of the line that is of something, or of the last one, from what `nlpk eval --json` printed."""
+    read = [json.loads(line) for line in lines]
+    found = next((one for one in read if of is not None and one["settings"].get("of") == of), read[-1])
     return {"records": found.get("records"), **found["scores"]}
 
 

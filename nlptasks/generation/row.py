@@ -135,6 +135,8 @@ REFERENCES = ("text",)
 NEEDS_MODEL = True
 SAMPLES = dict.fromkeys(METHODS, "train.tsv")
 SAMPLE_DEV = "dev.tsv"
+#: Options that texts are shown by: those of a small model are better where it keeps to what is likely.
+SHOWN = {"temperature": 0.7, "top_p": 0.9}
 #: What `nlpk demo generation --try` asks for: once, and then again and again.
 TRIED: tuple[tuple[str, ...], tuple[str, ...]] = ((), ("set", "prompt"))
 ALIASES = names_of_fields.ALIASES

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+#: Texts to show at most.
+SHOWN = 4
 
 
 class Task(AnyTask[Generator]):
@@ -153,9 +155,9 @@ def score_predictions(
 
 
 def examples(loaded: Loaded) -> list[Row]:
-    """Give conditions to show what the task does: every label of the one that has most."""
+    """Give conditions to show what the task does: some labels of the one that has most."""
     labels = loaded.labels.known
-    most = max(map(len, labels.values()), default=1)
+    most = min(SHOWN, max(map(len, labels.values()), default=1))
     turns = ([f"{name}={known[place % len(known)]}" for name, known in labels.items()] for place in range(most))
     return [Row(sets=sets) for sets in turns]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ABOUT = "nlpk.json"
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def save(
 
     weights.save(folder, bert, text, {name: tensor.contiguous() for name, tensor in rest.items()})
     files.write_json(folder / ABOUT, {"format": FORMAT, **about})
-    with files.replaced(folder / "README.md") as part:
+    with files.replaced(folder / CARD) as part:
         part.write_text(model_card(about) if card is None else card, encoding="utf-8")
 
 

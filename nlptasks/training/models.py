@@ -139,8 +139,10 @@ def source(task: str, found: Checkpoint | None, backbone: str | None = None) -> 
     return chosen
 
 
-def missing(task: str) -> str:
-    """Say that a task has no model, and how to get one."""
+def missing(task: str, method: str | None = None) -> str:
+    """Say that a task has no model, or none of a method, and how to get one."""
+    if method:
+        return f"no model of method {method}; make one: nlpk train {task} --method {method}"
     return (
         f"no model for {task} yet; make one: nlpk train {task} --out DIR, "
         f"then --model DIR, or nlpk models use {task} DIR"

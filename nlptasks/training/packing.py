@@ -18,7 +18,7 @@ from nlptasks.training import checkpoint
 from nlptasks.training.checkpoint import Checkpoint
 
 #: Beside weights, tokenizer and what a model says of itself.
-COPIED = ("config.json", "README.md")
+COPIED = ("config.json", checkpoint.CARD)
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 MODEL = (*COPIED, *TOKENIZER, weights.WEIGHTS, checkpoint.ABOUT)
 

@@ -35,6 +35,22 @@ def test_show_prints_what_the_model_says_of_itself(nlpk: Nlpk, model: Path) -> N
     assert (shown["task"], shown["method"], len(shown["fingerprint"])) == ("similarity", "simcse", 64)
 
 
+def test_show_takes_a_task_and_prints_its_models_card(nlpk: Nlpk, model: Path, tmp_path: Path) -> None:
+    shown = json.loads(nlpk("models", "show", "qa").out)
+    assert (shown["task"], shown["method"]) == ("qa", "seq2seq")
+    assert nlpk("models", "show", "ie", "--method", "globalpointer", "--card").out.decode().startswith("# ie: globalpointer\n")
+    nlpk("models", "use", "similarity", model)
+    assert json.loads(nlpk("models", "show", "similarity").out)["method"] == "simcse"
+    assert nlpk("models", "show", model, "--card").out == (model / "README.md").read_bytes()
+    result = nlpk("models", "show", "similarity", "--method", "supervised-simcse")
+    assert (result.status, result.out) == (2, b"")
+    assert result.complaint.startswith("no model of method supervised-simcse; make one: nlpk train similarity --method")
+    assert "expected mlm" in nlpk("models", "show", model, "--method", "mlm").complaint
+    other = tmp_path / "qa"
+    shutil.copytree(model, other)
+    assert json.loads(nlpk("models", "show", other).out)["task"] == "similarity"
+
+
 def test_the_model_in_use_answers(nlpk: Nlpk, model: Path) -> None:
     before = nlpk("embed", stdin="甲乙\n").lines
     assert nlpk("models", "use", "similarity", model).complaint == f"similarity (simcse) is now answered by {model}"
