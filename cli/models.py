@@ -72,7 +72,10 @@ def show(
     opened = answering(folder, method) or checkpoint.open_folder(folder, method=method)
     folder = opened.folder
     if card:
-        print((folder / checkpoint.CARD).read_text(encoding="utf-8"), end="")
+        path = folder / checkpoint.CARD
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; a model that nlpk train made has its card there")
+        print(path.read_text(encoding="utf-8"), end="")
         return
     config = read_config(folder)
     shape = f"{config.num_hidden_layers} x {config.hidden_size}, {config.vocab_size} tokens"

@@ -79,6 +79,8 @@ class Task(AnyTask[LanguageModel]):
         model = LanguageModel.new(backbone, copies=self.settings.copy, matches=self.settings.match)
         if model.matcher is not None:
             model.matcher.weigh(self.weighed)
+        if model.copier is not None:
+            model.copier.follow.requires_grad_(self.layout.writes)  # masks are filled without looking at each other
         return model
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:

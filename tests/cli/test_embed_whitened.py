@@ -44,7 +44,7 @@ def test_too_few_lines_to_whiten_are_refused_with_the_remedy(nlpk: Nlpk, tmp_pat
 
 def test_a_whitening_of_another_pooling_is_refused(nlpk: Nlpk, sentences: Path, tmp_path: Path) -> None:
     kept = tmp_path / "w.safetensors"
-    nlpk("embed", sentences, "--whiten", "--save-whitening", kept)
+    nlpk("embed", sentences, "--pooling", "last-avg", "--whiten", "--save-whitening", kept)
     result = nlpk("embed", sentences, "--whitening", kept, "--pooling", "cls")
     assert result.status == 2
     assert "was fitted for pooling last-avg" in result.complaint
