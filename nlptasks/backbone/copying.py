@@ -123,7 +123,8 @@ class Copier(nn.Module):
         copied = self.places(hidden, source, runs) * share
         ids = source.ids.unsqueeze(1).expand_as(copied)
         chances: Tensor = (logits.softmax(-1) * (1 - share)).scatter_add(2, ids, copied)
-        return chances.clamp_min(SMALLEST).log()
+        never = logits.isneginf() & (chances == 0)  # what must not be written stays so at any temperature
+        return chances.clamp_min(SMALLEST).log().masked_fill(never, -torch.inf)
 
     def losses(
         self, named: Tensor, hidden: Tensor, tokens: Tensor, rows: Tensor, source: Source, *, follows: bool = False

@@ -74,6 +74,15 @@ def test_losses_are_the_logarithms_of_those_chances(copier: Copier, follows: boo
     torch.testing.assert_close(found, -mixed[torch.arange(5), tokens])
 
 
+def test_what_must_not_be_named_is_not_but_by_copying(copier: Copier) -> None:
+    states, hidden, logits = torch.randn(13, WIDTH), torch.randn(3, 1, WIDTH), torch.randn(3, 1, WORDS)
+    logits[..., [0, 1, 7]] = -torch.inf
+    mixed = copier.mixed(logits, hidden, copier.source(states, groups()))
+    assert mixed[..., :2].isneginf().all()
+    assert mixed[:, 0, 7].isneginf().tolist() == [True, False, True]
+    assert mixed[..., 2:7].isfinite().all()
+
+
 def test_where_nothing_can_be_copied_no_word_gains(copier: Copier) -> None:
     logits, hidden = torch.randn(1, 1, WORDS), torch.randn(1, 1, WIDTH)
     source = copier.source(torch.randn(3, WIDTH), [Batch(torch.tensor([[1, 2, 2]]))])

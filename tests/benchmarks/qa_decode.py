@@ -116,8 +116,8 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
     except ImportError as error:
         print(f"bert4torch takes no part: {error}")
         return None
-    if model.loaded.writer.copier is not None:
-        print("bert4torch takes no part: it has no pointer; train with --no-copy")
+    if model.loaded.writer.copier is not None or model.loaded.writer.matcher is not None:
+        print("bert4torch takes no part: it knows no pointer and no matches; train with --no-copy --no-match")
         return None
     with TemporaryDirectory() as named:  # it wants the tied weights under both their names
         state = load_file(folder / "model.safetensors")

@@ -60,7 +60,7 @@ def test_a_pair_is_two_sentences_to_learn_from_and_missing_columns_are_none(tmp_
         ("rows", GOOD, {"format": "tsv"}),
         ("gbk.tsv", GOOD.encode("gbk"), {}),
         ("gbk.tsv", GOOD.encode("gbk"), {"encoding": "gbk"}),
-        ("rows.tsv.gz", gzip.compress(GOOD.encode()), {}),
+        ("rows.tsv.gz", gzip.compress(GOOD.encode(), mtime=0), {}),
         ("marked.tsv", "\ufeff" + GOOD.replace("\n", "\r\n"), {}),
     ],
 )
@@ -109,7 +109,7 @@ def test_an_empty_file_says_so(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_is_cut_off_is_refused_and_leaves_nothing(tmp_path: Path, fresh_cache: Path) -> None:
     with pytest.raises(InputError, match=r"rows\.tsv\.gz: get the file again: its \.gz data is"):
-        read(tmp_path, "rows.tsv.gz", gzip.compress(GOOD.encode() * 100)[:-20])
+        read(tmp_path, "rows.tsv.gz", gzip.compress(GOOD.encode() * 100, mtime=0)[:-20])
     assert list(fresh_cache.iterdir()) == []
 
 
