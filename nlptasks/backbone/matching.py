@@ -28,7 +28,9 @@ SHARPNESS = 4
 FEATURES = len(RUNS) + 2 * len(DENSE) * (len(REACHES) + 1) + 1
 #: What ends a sentence.
 STOPS = "。！？!?；;"
+#: Width between the two layers.
 INNER = 64
+#: Texts that are compared.
 PAIR = 2
 #: Of what is divided by.
 SMALLEST = 1e-6
@@ -55,7 +57,7 @@ class Matcher(nn.Module):
         Args:
             width: of the encoder.
             words: of the vocabulary.
-            special: tokens that are no text.
+            special: tokens that stand between texts.
             stops: tokens that end a sentence.
         """
         super().__init__()
@@ -69,8 +71,9 @@ class Matcher(nn.Module):
     @classmethod
     def of(cls, config: Config, text: Text) -> Matcher:
         """Make one for an encoder and its tokenizer."""
+        special = [number for name, number in text.special.items() if name != "unknown"]  # a word, though no known one
         stops = [number for mark in STOPS if (number := text.tokenizer.token_to_id(mark)) is not None]
-        return cls(config.hidden_size, config.vocab_size, list(text.special.values()), stops)
+        return cls(config.hidden_size, config.vocab_size, special, stops)
 
     def weigh(self, texts: Iterable[Iterable[int]]) -> None:
         """Learn how rare tokens are from texts: log(texts / texts with it), 1 for what stands in none."""

@@ -117,6 +117,14 @@ def test_rows_are_compared_one_by_one(matcher: Matcher) -> None:
     assert matcher(groups[1:2]) is None
 
 
+def test_an_unknown_word_does_not_end_a_text(tiny: Backbone) -> None:
+    matcher, special = Matcher.of(tiny.bert.config, tiny.text), tiny.text.special
+    start, end, unknown = (special[name] for name in ("start", "end", "unknown"))
+    found = matcher([Batch(torch.tensor([[start, 20, unknown, 21, end, 21, 22, end]]))])
+    assert found is not None
+    assert found[0].sort().values.tolist() == [1, 2, 3, 5, 6]
+
+
 def test_what_is_written_is_not_compared(matcher: Matcher) -> None:
     ids = torch.tensor([[2, 5, 6, 3, 6, 3, 6, 5]])
     written = Batch(ids, torch.tensor([[0, 0, 0, 0, 0, 0, 1, 1]]))
