@@ -199,6 +199,7 @@ class Answerer:
                 allowed[:, 0] = True
                 here = here.masked_fill(~allowed, 0)
             if place == 0 and self.options.abstain is not None:
+                here = here.clone()
                 here[:, end] = 0  # who votes is decided afterwards, among all windows of a question
             p, columns = here.max(1)
             columns = columns.where(is_open, end)

@@ -108,6 +108,8 @@ def test_how_likely_no_answer_has_to_be_can_be_said(answerer: Make, rows: list[R
         assert (found["answer"], found["candidates"]) == ("", [])
         assert found["score"] == found["no_answer"] < 1
     usual = ask(answerer(method, mode=mode), rows)
+    always = ask(answerer(method, mode=mode, abstain=1.0), rows)
+    assert [one["no_answer"] for one in always] == pytest.approx([one["no_answer"] for one in usual])
     least = min(found["no_answer"] for found in usual)
     for found in ask(answerer(method, mode=mode, abstain=least + 1e-4), rows):
         assert bool(found["candidates"]) == (found["no_answer"] < least + 1e-4)
