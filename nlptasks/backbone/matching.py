@@ -183,6 +183,8 @@ def near(shared: Tensor) -> Tensor:
 
 
 def within(shared: Tensor, sentences: Tensor) -> Tensor:
-    """Tell which tokens of the other text are met in the sentence of each token: (S, Q) bool to (S, Q) float32."""
-    met = torch.zeros(int(sentences[-1]) + 1, shared.shape[1], device=shared.device)
-    return met.index_reduce(0, sentences, shared.float(), "amax")[sentences]
+    """Tell which tokens of the other text are met in the sentence of each token; (S, Q) bool to float32."""
+    met = F.pad(shared.float().cumsum(0), (0, 0, 1, 0))
+    ends = sentences.bincount().cumsum(0)
+    starts = F.pad(ends[:-1], (1, 0))
+    return (met[ends] > met[starts])[sentences].float()
