@@ -67,9 +67,8 @@ def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - 
         kept = typed(once)
     except EOFError:
         return
-    loaded = module.load(
-        found, form.Options(**shown_by(form), **{name: text for name, text in kept.items() if name in options})
-    )
+    told = {name: text for name, text in kept.items() if name in options}
+    loaded = module.load(found, form.Options(**{**shown_by(form), **told}))
     fields = {name: text for name, text in kept.items() if name not in options}
     while True:
         try:

@@ -87,8 +87,11 @@ def answering(task: Path, method: str | None) -> Checkpoint | None:
     from nlptasks.training import models
 
     name = str(task)
-    if name not in nlptasks.names() or task.is_dir():
+    if task.is_dir():
         return None
+    if name not in nlptasks.names():
+        tasks = ", ".join(nlptasks.names())
+        raise ModelError(f"{name}: no such folder, and no task; expected a model's folder, or one of {tasks}")
     found = models.find(name, method=method)
     if found is None:
         raise ModelError(models.missing(name, method))

@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +27,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from nlptasks.backbone import sums
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -80,11 +81,7 @@ def make(recipe: Path, data: Path, work: Path, again: bool, anew: bool) -> None:
     scores = json.loads((place / "scores.json").read_text(encoding="utf-8"))
     (model / "README.md").write_text(card(recipe, told, scores), encoding="utf-8")
     forget_machine(model / "nlpk.json", told)
-    run(
-        f"{shlex.quote(sys.executable)} -c 'import sys; from pathlib import Path; from nlptasks.backbone import sums; "
-        f'sums.write_sums(Path(sys.argv[1]))\' "$MODEL"',
-        said,
-    )
+    sums.write_sums(model)
 
 
 def folder_of(told: Mapping[str, Any]) -> Path:

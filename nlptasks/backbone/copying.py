@@ -76,10 +76,6 @@ class Copier(nn.Module):
         """Make one for an encoder and its tokenizer."""
         return cls(config.hidden_size, list(text.special.values()))
 
-    def named(self) -> dict[str, Tensor]:
-        """Name the weights as they are stored."""
-        return {self.FRONT + name: part.detach() for name, part in self.state_dict().items()}
-
     def source(self, states: Tensor, groups: Sequence[Batch]) -> Source:
         """Lay out what the rows of groups offer.
 

@@ -131,7 +131,8 @@ class LanguageModel(nn.Module):
         """Name the weights beside the encoder's, as they are stored."""
         head = {name: tensor.detach() for name, tensor in self.head.named().items()}
         for part in (self.copier, self.matcher):
-            head |= {} if part is None else part.named()
+            if part is not None:
+                head |= {part.FRONT + name: tensor.detach() for name, tensor in part.state_dict().items()}
         return head
 
     def ready(self, machine: Machine) -> Self:
@@ -142,10 +143,17 @@ class LanguageModel(nn.Module):
 
 
 def part_of(kind: type[P], backbone: Backbone) -> P | None:
-    """Take the pointer or matcher from a backbone's weights; none where it has none."""
+    """Take the pointer or matcher from a backbone's weights; none where it has none.
+
+    Raises:
+        ModelError: it is none that is known here.
+    """
     found = {name.removeprefix(kind.FRONT): part for name, part in backbone.rest.items() if name.startswith(kind.FRONT)}
     if not found:
         return None
     part = kind.of(backbone.bert.config, backbone.text)
-    part.load_state_dict(found)
+    try:
+        part.load_state_dict(found)
+    except RuntimeError as error:
+        raise ModelError(f"{backbone.name}: {' '.join(str(error).split())[:200]}; train the model again") from error
     return part

@@ -84,10 +84,6 @@ class Matcher(nn.Module):
         if total:
             self.rarity = 1 - torch.log1p(counts) / math.log(total + 1)
 
-    def named(self) -> dict[str, Tensor]:
-        """Name the weights as they are stored."""
-        return {self.FRONT + name: part.detach() for name, part in self.state_dict().items()}
-
     def forward(self, groups: Sequence[Batch]) -> tuple[Tensor, Tensor] | None:
         """Compare the texts of each row; nothing where no row has two.
 

@@ -19,6 +19,7 @@ from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.config import Config
 from nlptasks.backbone.config import read_config as read_config  # as others know it
 from nlptasks.backbone.linear import Linear
+from nlptasks.backbone.matching import Matcher
 from nlptasks.backbone.sums import DEFAULT as DEFAULT
 from nlptasks.backbone.sums import WEIGHTS as WEIGHTS
 from nlptasks.backbone.sums import check_header
@@ -42,6 +43,8 @@ NAMES = {
 }
 #: A name on the hub, which no path such as ./x, ../x, ~/x or /x looks like.
 HUB = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
+#: What a matcher knows of each token.
+RARITY = f"{Matcher.FRONT}rarity"
 #: A constant that older files carry.
 SURPLUS = "embeddings.position_ids"
 
@@ -63,7 +66,7 @@ class Backbone:
         self.bert.config = dataclasses.replace(
             self.bert.config, vocab_size=len(kept), pad_token_id=self.text.special["pad"]
         )
-        for key in ("cls.predictions.bias", "cls.predictions.decoder.bias", "cls.predictions.decoder.weight"):
+        for key in (*(f"cls.predictions.{name}" for name in ("bias", "decoder.bias", "decoder.weight")), RARITY):
             if key in self.rest:
                 self.rest[key] = self.rest[key][kept]
 

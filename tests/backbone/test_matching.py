@@ -14,6 +14,7 @@ from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.matching import DENSE, FEATURES, REACHES, RUNS, SHARPNESS, Matcher, common, runs, texts
 from nlptasks.backbone.weights import Backbone
+from nlptasks.errors import ModelError
 
 WIDTH, WORDS, SPECIAL, STOPS = 8, 12, (0, 1, 2, 3), (4,)
 
@@ -132,6 +133,20 @@ def test_what_is_written_is_not_compared(matcher: Matcher) -> None:
     torch.testing.assert_close(added(matcher, [written]), torch.cat([read, torch.zeros(2, WIDTH)]))
 
 
+def without(named: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key: part for key, part in named.items() if key != name}
+
+
+def test_a_smaller_vocabulary_keeps_what_is_known_of_its_tokens(tiny: Backbone) -> None:
+    rarity = torch.arange(tiny.bert.config.vocab_size) / 1000
+    words = tiny.text.tokenizer.get_vocab()
+    tiny.rest = {"matcher.rarity": rarity}
+    tiny.simplify_vocabulary()
+    kept = tiny.text.tokenizer.get_vocab()
+    assert len(tiny.rest["matcher.rarity"]) == tiny.bert.config.vocab_size < len(rarity)
+    assert float(tiny.rest["matcher.rarity"][kept["公"]]) == float(rarity[words["公"]])
+
+
 def test_a_model_learns_from_matches_and_keeps_that(tiny: Backbone) -> None:
     torch.manual_seed(2)
     tiny.rest = LanguageModel(tiny.bert, TokenHead(tiny.bert.config)).named()
@@ -143,6 +158,8 @@ def test_a_model_learns_from_matches_and_keeps_that(tiny: Backbone) -> None:
     assert all(weight.grad is not None and weight.grad.any() for weight in model.matcher.parameters())
     model.matcher.weigh([[5], [6]])
     tiny.rest = model.named()
+    with pytest.raises(ModelError, match=r"Missing key.*inner\.bias.*train the model again"):
+        LanguageModel.trained(Backbone(tiny.bert, tiny.text, without(tiny.rest, "matcher.inner.bias"), "x"), "qa")
     for again in (LanguageModel.trained(tiny, "qa"), LanguageModel.new(tiny, matches=True)):
         assert again.matcher is not None
         assert torch.equal(again.matcher.outer.weight, model.matcher.outer.weight)

@@ -11,6 +11,7 @@ import torch
 
 from nlptasks.errors import RecordError
 from nlptasks.generation.answers import Answerer, Example, generator
+from nlptasks.generation.layouts import Lesson
 from nlptasks.generation.row import Row
 
 Made = Callable[..., Answerer]
@@ -87,6 +88,25 @@ def test_logprob_is_that_of_the_model(answerer: Made) -> None:
     for place in range(len(example.prompt), len(ids)):
         total += float(loaded.writer.begin([ids[:place]], condition).logits[0, 0].log_softmax(0)[ids[place]])
     assert written.logprob == pytest.approx(total, abs=CLOSE)
+
+
+def test_what_is_written_is_as_likely_as_what_is_learnt(answerer: Made) -> None:
+    made = answerer("seq2seq", beam=2)
+    row = Row(source="今天天气很好我们去公园玩")
+    example = made.read([row])[0]
+    assert isinstance(example, Example)
+    loaded, written = made.loaded, write(made, [row])[0][0]
+    assert loaded.model.copier is not None
+    ids = loaded.layout.tokens([written["text"]])[0]
+    work = loaded.layout.work([Lesson(loaded.layout.tokens([row.source or ""])[0], ids, whole=True)], None, None)
+    with torch.inference_mode():
+        found = -float(loaded.model.surprises(work).sum())
+    loaded.writer.decoder.bias = loaded.model.head.bias  # while writing, special tokens are silenced
+    total, draft = 0.0, loaded.writer.begin([example.prompt])
+    for token in [*ids, loaded.layout.end]:
+        total += float(draft.logits[0, 0].log_softmax(0)[token])
+        draft.write(torch.tensor([[token]]))
+    assert total == pytest.approx(found, rel=1e-5)
 
 
 def test_limits_are_kept(answerer: Made) -> None:

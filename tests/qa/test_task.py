@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nlptasks.backbone import weights
-from nlptasks.backbone.batch import Budget
+from nlptasks.backbone.batch import Batch, Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, UsageError
@@ -23,6 +23,7 @@ from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
 from nlptasks.qa.task import Task, evaluations, score_predictions
 from nlptasks.training import checkpoint
 from nlptasks.training.trainer import Run, fit
+from nlptasks.writing.draft import Writer
 
 LIMITS: dict[str, Any] = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
 RECORDS: list[dict[str, Any]] = [
@@ -174,3 +175,29 @@ def test_what_is_rare_is_learnt_from_the_passages(tiny: Backbone) -> None:
     holding = sum("。" in passage for passage in passages)
     assert float(matcher.rarity[common]) == pytest.approx(1 - math.log(holding + 1) / math.log(len(passages) + 1))
     assert float(matcher.rarity[absent]) == 1
+
+
+@pytest.mark.parametrize("method", ["seq2seq", "mlm"])
+def test_what_is_learnt_is_how_answers_are_written(tiny: Backbone, method: str) -> None:
+    """The loss of an answer is that of its tokens as they are named when it is written: copied, matched and all."""
+    torch.manual_seed(5)
+    task = Task(method, Settings(**LIMITS), tiny.text)
+    lesson = task.encoder.lessons(lessons(method))[0]
+    assert lesson.answer
+    model = task.model(tiny).eval()
+    assert model.copier is not None
+    torch.nn.init.normal_(model.copier.gate.weight)
+    with torch.inference_mode():
+        loss = float(task.loss(model, task.layout.work([lesson])))
+        writer, (prompt, target) = Writer.of(model), task.layout.laid(lesson)
+        if method == "seq2seq":
+            draft = writer.begin([prompt])
+            named = []
+            for token in target:
+                named.append(float(draft.logits[0, 0].log_softmax(0)[token]))
+                draft.write(torch.tensor([[token]]))
+        else:
+            hidden, source = writer.read([Batch(torch.tensor([prompt]))], [0], slice(1, 1 + len(target)))
+            chances = writer.logits(hidden, source)[0].log_softmax(1)
+            named = chances[range(len(target)), target].tolist()
+    assert loss == pytest.approx(-sum(named) / len(named), rel=1e-4)
