@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,21 +72,27 @@ class Answerer:
     def prediction(self, example: Example, said: Sequence[Opinion]) -> dict[str, Any]:
         """Tell the best moves, and where asked for the analysis of the game."""
         ranked = said[-1].ranked() if len(said[-1].moves) else []
-        if ranked and self.loaded.options.search:
-            values = search.values(self.loaded, example.asked.game, self.loaded.options.search)
+        values: dict[int, float] | None = None
+        if self.loaded.options.search:
+            values = search.values(self.loaded, example.asked.game, self.loaded.options.search) if ranked else {}
             ranked = search.merged(ranked, values)
-        told = self.told(example, ranked)
+        told = self.told(example, ranked, values)
         if self.loaded.options.analyse:
             told["analysis"] = self.analysis(example.asked, said)
         return told
 
-    def told(self, example: Example, ranked: Sequence[tuple[int, float]]) -> dict[str, Any]:
-        """Tell how a game stands and its best moves."""
+    def told(
+        self, example: Example, ranked: Sequence[tuple[int, float]], values: Mapping[int, float] | None = None
+    ) -> dict[str, Any]:
+        """Tell how a game stands and its best moves, with their values where there was a look ahead."""
         now = example.asked.game.now
-        moves = [
+        moves: list[dict[str, Any]] = [
             {"iccs": ICCS[move], "chinese": self.chinese(now, move), "probability": chance}
             for move, chance in ranked[: self.loaded.options.top_k]
         ]
+        if values is not None:
+            for told, (move, _) in zip(moves, ranked, strict=False):
+                told["value"] = round(values[move], 2) if move in values else None
         return {"moves": moves, "side": "red" if now.red else "black", "fen": now.fen, "state": example.state}
 
     def analysis(self, asked: Asked, said: Sequence[Opinion]) -> list[dict[str, Any]]:

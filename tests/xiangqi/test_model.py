@@ -260,6 +260,18 @@ def test_the_look_ahead_takes_what_hangs_and_sees_what_is_taken_back(opened: Ope
     assert taking < -8
 
 
+def test_an_answer_tells_what_was_looked_ahead(opened: Open) -> None:
+    rows = [Row(fen=ENDING)]
+    plain, ahead = (Answerer(opened(search=plies, top_k=50)) for plies in (0, 1))
+    [[without], [told]] = ([*one.answer(one.read(rows))] for one in (plain, ahead))  # type: ignore[arg-type]
+    assert told["moves"][0] == {
+        **next(one for one in without["moves"] if one["iccs"] == "a0a2"),
+        "value": pytest.approx(9, abs=0.1),
+    }
+    assert "value" not in without["moves"][0]
+    assert {one["iccs"] for one in told["moves"]} == {one["iccs"] for one in without["moves"]}
+
+
 def test_the_look_ahead_mates(opened: Open) -> None:
     game = read_game("", "3k5/9/R8/1R7/9/9/9/9/9/4K4 w")
     found = search.values(opened(), game, 1)
