@@ -300,15 +300,22 @@ def chinese(number: int) -> str:
     return text.removeprefix("一") if text.startswith("一十") else text or "零"
 
 
-def questions(tables: Sequence[Table], split: str, phrases: dict[str, list[str]]) -> Iterator[dict[str, object]]:
-    """Ask every table, no question twice; the second round has what other tables were asked."""
+def questions(
+    tables: Sequence[Table],
+    split: str,
+    phrases: dict[str, list[str]],
+    *,
+    each: int,
+    made_by: type[Asker] = Asker,
+) -> Iterator[dict[str, object]]:
+    """Ask every table so many questions, none twice; the second round has what other tables were asked."""
     strange = [{"table": "", "question": "今天天气怎么样"}]
     for rehearsal in (True, False):
         asked: list[dict[str, str]] = []
         for table in tables:
-            asker = Asker(table, phrases, Random(f"{SEED} {split} {table.id}"), strange)
+            asker = made_by(table, phrases, Random(f"{SEED} {split} {table.id}"), strange)
             seen: set[str] = set()
-            while len(seen) < (REHEARSED if rehearsal else PER_TABLE[split]):
+            while len(seen) < (REHEARSED if rehearsal else each):
                 made = asker.question()
                 if made is None or str(made["question"]) in seen:
                     continue
@@ -333,7 +340,7 @@ def build(source: Path) -> dict[str, str]:
     for split in ("train", "dev"):
         tables = read(source / f"{split}.txt")
         listed += [table.as_json() for table in tables]
-        asked = questions(tables, split, phrases[split])
+        asked = questions(tables, split, phrases[split], each=PER_TABLE[split])
         files[f"{split}.jsonl"] = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in asked)
     files["tables.jsonl"] = "".join(f"{line}\n" for line in listed)
     return files

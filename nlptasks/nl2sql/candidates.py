@@ -52,18 +52,48 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Period:
+    """A year or a month in a column of days.
+
+    Attributes:
+        first: its first day, as the column's cells are written.
+        following: the first day behind it.
+        start: what all its days start with.
+    """
+
+    first: str
+    following: str
+    start: str
+
+    def comparisons(self, operator: str, *, single: bool = False) -> list[tuple[str, str]]:
+        """Say what comparing with it is as SQL: operators and values, of which all have to hold.
+
+        Args:
+            operator: of ALL_OPERATORS; what is not in a period is none that SQL says in one row of conditions.
+            single: give no more than one.
+        """
+        if operator == "!=":
+            return []
+        if operator in ("==", "like"):
+            return [("like", f"{self.start}%")] if single else [(">=", self.first), ("<", self.following)]
+        return [(">=" if ">" in operator else "<", self.first if operator in (">=", "<") else self.following)]
+
+
+@dataclass(frozen=True)
 class Value:
     """What a candidate is in one column.
 
     Attributes:
         text: the value.
-        how: cell, part, implied, number, unit, date, year or written.
+        how: cell, part, implied, number, unit, date, period, year or written.
         score: 1 where nothing had to be guessed.
+        period: where it is one.
     """
 
     text: str
     how: str
     score: float
+    period: Period | None = None
 
 
 def found(question: str, table: Table, *, matching: bool) -> list[Candidate]:
@@ -162,8 +192,9 @@ def value(candidate: Candidate, column: int, table: Table) -> Value | None:
     kind = table.columns[column].kind
     if kind == "real":
         return number_value(candidate, column, table)
-    if column in candidate.cells:
-        mention = candidate.cells[column]
+    mention = candidate.cells.get(column)
+    is_told = mention is not None and (mention.score == 1.0 or kind != "date" or candidate.date is None)
+    if mention is not None and is_told:
         return Value(mention.cell, HOW.get(mention.score, "part"), mention.score)
     if candidate.date and (kind == "date" or candidate.date.month or table.is_empty):
         return date_value(candidate.date, column, table)
@@ -204,7 +235,20 @@ def date_value(date: Date, column: int, table: Table) -> Value:
     if exact:
         return Value(exact, "date", 1.0)
     shape = shape_of(cells[0]) if cells else ""
-    return Value(next((form for form in forms if shape_of(form) == shape), forms[0]), "date", 0.8)
+    alike = next((form for form in forms if shape_of(form) == shape), None)
+    if alike is None and not date.day and table.columns[column].kind == "date":
+        return Value(forms[0], "period", 0.8, period_of(date, shape))
+    return Value(alike or forms[0], "date", 0.8)
+
+
+def period_of(date: Date, shape: str) -> Period:
+    """Make a period of a date without a day, written as cells of a shape are."""
+    first, following = (
+        next((form for form in one.forms() if shape_of(form) == shape), one.forms()[0])
+        for one in (date.whole, date.following)
+    )
+    match = re.match(r"\d{4}\D?\d{1,2}\D?" if date.month else r"\d{4}\D?", first)
+    return Period(first, following, match[0] if match else first)
 
 
 def shape_of(text: str) -> str:

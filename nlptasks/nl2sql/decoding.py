@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nlptasks.nl2sql.candidates import Candidate, Value
+from nlptasks.nl2sql.candidates import Candidate, Period, Value
 from nlptasks.nl2sql.encoding import Example
 from nlptasks.nl2sql.lessons import DESCENDING, LIMIT_ONE, LIMIT_SAID, NO_LIMIT, NOT_SELECTED
-from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, Condition, Order, Query
+from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, Condition, Order, Query, is_choice
 
 OPERATORS = len(ALL_OPERATORS)
 #: How much less likely, as a natural logarithm, a query may be that is tried in the place of the likeliest.
@@ -28,12 +28,21 @@ class Found:
         candidate: the stretch.
         how: the value was made of it, as in `candidates.Value`.
         logprob: of column and operator.
+        period: that it is, if it is one.
     """
 
     condition: Condition
     candidate: Candidate
     how: str
     logprob: float
+    period: Period | None = None
+
+    def spelt(self, connective: str) -> list[Found]:
+        """Write it as SQL compares: a year in a column of days is all its days."""
+        if self.period is None:
+            return [self]
+        parts = self.period.comparisons(self.condition.operator, single=connective == "or")
+        return [replace(self, condition=Condition(self.condition.column, *part)) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -104,12 +113,12 @@ def found_at(example: Example, number: int, at: int, logprob: float) -> Found | 
     if at == 0 or column >= len(example.table.columns):
         return None
     value = example.values[number][column]
-    if value is None:
+    if value is None or (value.period and ALL_OPERATORS[operator] == "!="):
         return None
     candidate = example.candidates[number]
     value = nearest(example, candidate, column, value) if ALL_OPERATORS[operator] in ("==", "!=") else value
     text = f"%{candidate.text.replace('%', '_')}%" if ALL_OPERATORS[operator] == "like" else value.text
-    return Found(Condition(column, ALL_OPERATORS[operator], text), candidate, value.how, logprob)
+    return Found(Condition(column, ALL_OPERATORS[operator], text), candidate, value.how, logprob, value.period)
 
 
 def nearest(example: Example, candidate: Candidate, column: int, value: Value) -> Value:
@@ -140,27 +149,33 @@ def overlap(one: Candidate, other: Candidate) -> bool:
 
 def assembled(example: Example, scores: SlotScores, found: Sequence[Found]) -> Hypothesis:
     """Put the other slots to conditions."""
-    select, logprob = selected(scores)
     group = tuple(int(column) for column in np.flatnonzero(scores.group[:-1].argmax(1)))
+    select, logprob = selected(scores, grouped=bool(group))
     order, limit = sorting(example, scores)
-    found = list(found)
     connective = joined(scores, found)
+    logprob += sum(one.logprob for one in found)
+    found = [part for one in found for part in one.spelt(connective)]
+    connective = connective or ("and" if len(found) > 1 else "")
     is_distinct = bool(scores.whole["distinct"].argmax())
     query = Query(
         select, tuple(one.condition for one in found), connective, is_distinct and not group, group, order, limit
     )
-    logprob += sum(one.logprob for one in found)
     return Hypothesis(query, tuple(found), logprob)
 
 
-def selected(scores: SlotScores) -> tuple[tuple[tuple[str, int], ...], float]:
-    """Choose what is given: every column that is likelier given than not, the likeliest where none is."""
+def selected(scores: SlotScores, *, grouped: bool) -> tuple[tuple[tuple[str, int], ...], float]:
+    """Choose what is given: every column that is likelier given than not, the likeliest where none is.
+
+    Without groups, an aggregate is one row: columns beside it say nothing, nor does a second count.
+    """
     choice = scores.select.argmax(1)
     columns = [int(column) for column in np.flatnonzero(choice != NOT_SELECTED)]
     if not columns:
         gains = scores.select[:, :NOT_SELECTED].max(1) - scores.select[:, NOT_SELECTED]
         columns = [int(gains.argmax())]
         choice[columns[0]] = scores.select[columns[0], :NOT_SELECTED].argmax()
+    if not grouped:
+        columns = alone(columns, choice, scores)
     last = len(choice) - 1
     if last in columns and AGGREGATES[choice[last]] == "" and len(columns) > 1:
         columns.remove(last)
@@ -169,6 +184,14 @@ def selected(scores: SlotScores) -> tuple[tuple[tuple[str, int], ...], float]:
     logprob = float(sum(scores.select[column, choice[column]] for column in columns))
     made = [(AGGREGATES[choice[column]], STAR if column == last else column) for column in columns]
     return tuple(made), logprob
+
+
+def alone(columns: list[int], choice: np.ndarray, scores: SlotScores) -> list[int]:
+    """Leave out what says nothing beside an aggregate."""
+    counts = [column for column in columns if AGGREGATES[choice[column]] == "COUNT"]
+    best = max(counts, key=lambda column: float(scores.select[column, choice[column]]), default=None)
+    made = [column for column in columns if AGGREGATES[choice[column]] and (column not in counts or column == best)]
+    return made or columns
 
 
 def sorting(example: Example, scores: SlotScores) -> tuple[Order | None, int | None]:
@@ -201,8 +224,7 @@ def joined(scores: SlotScores, found: Sequence[Found]) -> str:
     """Choose what joins the conditions; equal to two things at once is nothing."""
     if len(found) < 2:
         return ""
-    equal = [one.condition.column for one in found if one.condition.operator == "=="]
-    if len(found) == len(equal) and len(set(equal)) == 1:
+    if is_choice([one.condition for one in found]):
         return "or"
     return CONNECTIVES[1 + int(scores.whole["connective"][1:].argmax())]
 

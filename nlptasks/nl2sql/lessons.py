@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nlptasks.nl2sql.encoding import Example
 from nlptasks.nl2sql.inputs import tokens_of
-from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, Query, plain
+from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, Query, is_choice, plain
 
 IGNORED = -100
 NOT_SELECTED = len(AGGREGATES)
@@ -76,7 +76,8 @@ def lesson(example: Example, query: Query | None) -> list[np.ndarray]:
         sort[query.order.column] = DESCENDING if query.order.descending else ASCENDING
     order_aggregate = AGGREGATES.index(query.order.aggregate) if query.order else IGNORED
     limit = NO_LIMIT if query.limit is None else LIMIT_ONE if query.limit == 1 else LIMIT_SAID
-    connective = CONNECTIVES.index(query.connective) if len(query.conditions) > 1 else IGNORED
+    is_open = len(query.conditions) > 1 and not is_choice(query.conditions)  # else there is nothing to decide
+    connective = CONNECTIVES.index(query.connective) if is_open else IGNORED
     whole = np.array([[connective, limit, int(query.distinct), 1, order_aggregate]])
     pair, tags = values_taught(example, query)
     return [select, group, sort, whole, pair, tags]
@@ -90,6 +91,10 @@ def values_taught(example: Example, query: Query) -> tuple[np.ndarray, np.ndarra
     if query.limit is not None and query.limit > 1:
         wanted.append((STAR, ALL_OPERATORS.index("=="), str(query.limit)))
     columns = len(example.table.columns)
+    for number, column, operator in periods(example, wanted):
+        pair[number] = 1 + column * width + operator
+        first, last = tokens_of(example, example.candidates[number])
+        tags[first : last + 1] = [BEGIN, *[INSIDE] * (last - first)]
     for column, operator, text in wanted:
         at = column if column != STAR else columns
         test = holds if ALL_OPERATORS[operator] == "like" else is_value
@@ -101,6 +106,21 @@ def values_taught(example: Example, query: Query) -> tuple[np.ndarray, np.ndarra
             tags[first] = BEGIN
             tags[first + 1 : last + 1] = INSIDE
     return pair, tags
+
+
+def periods(example: Example, wanted: list[tuple[int, int, str]]) -> Iterator[tuple[int, int, int]]:
+    """Take years and months of columns of days out of what is wanted: candidate, column, operator."""
+    for number, values in enumerate(example.values):
+        for column, value in enumerate(values[:-1]):
+            if value is None or value.period is None:
+                continue
+            for operator in ("==", ">", "<", ">=", "<="):
+                parts = [(column, ALL_OPERATORS.index(one), text) for one, text in value.period.comparisons(operator)]
+                if all(part in wanted for part in parts):
+                    for part in parts:
+                        wanted.remove(part)
+                    yield number, column, ALL_OPERATORS.index(operator)
+                    break
 
 
 def is_value(example: Example, number: int, column: int, text: str) -> bool:

@@ -90,6 +90,15 @@ class Query:
         )
 
 
+def is_choice(conditions: Sequence[Condition]) -> bool:
+    """Tell whether conditions ask one column to equal several values: only OR can join them."""
+    return (
+        len(conditions) > 1
+        and {one.operator for one in conditions} == {"=="}
+        and len({one.column for one in conditions}) == 1
+    )
+
+
 def plain(value: str) -> str:
     """Write a value so that the same number, or the same text but for case and width, is the same."""
     text = value.strip().lower()

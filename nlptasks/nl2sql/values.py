@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cn2an
 
 #: Units that multiply, the longest first.
 SCALES = {
     "万亿": 1e12,
+    "个亿": 1e8,
     "千万": 1e7,
     "百万": 1e6,
     "亿": 1e8,
@@ -43,9 +44,13 @@ FIGURES = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 CHINESE = r"[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?"
 SCALE = "|".join(map(re.escape, SCALES))
 MEASURE = "|".join(re.escape(unit) for unit in sorted(MEASURES, key=len, reverse=True))
+#: Figures behind a factor, as the 5千 and the 5 of 1万5千 and 1万5.
+LESSER = r"\d+(?:\.\d+)?(?:千万|百万|[万千百])(?![瓦卡伏帕赫米克])"
+LAST = r"(?<=[亿万千百])\d(?![\d.,年月日号点时亿万千百])"
 NUMBER = re.compile(
     rf"(?P<share>百分之|千分之|万分之)?(?P<minus>负|(?<!\d)-(?=\d))?(?P<digits>{FIGURES}|{CHINESE}|半)"
-    rf"(?P<scales>(?:(?!千[瓦卡伏帕赫])(?:{SCALE}))*)(?P<half>半)?\s?(?P<unit>{MEASURE})?"
+    rf"(?P<scales>(?:(?!千[瓦卡伏帕赫])(?:{SCALE}))*)(?P<lesser>(?:(?<=[亿万千百])(?:{LESSER})*(?:{LAST})?)?)"
+    rf"(?P<half>半)?\s?(?P<unit>{MEASURE})?"
 )
 YEAR = r"\d{4}|[零〇一二三四五六七八九]{4}"
 MONTH = r"\d{1,2}|十[一二]?|[一二三四五六七八九]"
@@ -92,6 +97,19 @@ class Date:
     month: int
     day: int
 
+    @property
+    def whole(self) -> Date:
+        """Give the first day of the year or the month."""
+        return replace(self, month=self.month or 1, day=self.day or 1)
+
+    @property
+    def following(self) -> Date:
+        """Give the first day behind the year or the month."""
+        if not self.month:
+            return replace(self, year=self.year + 1, month=1, day=1)
+        later = self.month == 12
+        return replace(self, year=self.year + later, month=1 if later else self.month + 1, day=1)
+
     def forms(self) -> list[str]:
         """Write it in the ways that cells do, the usual first."""
         y, m, d = self.year, self.month, self.day
@@ -114,7 +132,8 @@ def numbers(text: str) -> Iterator[Number]:
             yield Number(match.start(), end, bare, True, bare, "", "")
             continue
         scale = math.prod(SCALES[part] for part in re.findall(SCALE, match["scales"]))
-        value = (bare + (0.5 if match["half"] else 0.0)) * scale * (-1 if match["minus"] else 1)
+        value = (bare + (0.5 if match["half"] else 0.0)) * scale + lesser(match["lesser"], scale)
+        value *= -1 if match["minus"] else 1
         measure, size = MEASURES.get(match["unit"] or "", ("", 1.0))
         if match["share"]:
             measure, size = "share", SHARES[match["share"]]
@@ -123,6 +142,15 @@ def numbers(text: str) -> Iterator[Number]:
         scaled = scale != 1.0 or any(letter in "万亿" for letter in digits)
         unit = match["share"] or match["unit"] or ""
         yield Number(match.start(), match.end(), value * size, scaled, value, measure, unit)
+
+
+def lesser(text: str, scale: float) -> float:
+    """Read what stands behind a factor, as the 5千 of 1万5千, and the 5 of 1万5, five times a tenth of the factor."""
+    total, last = 0.0, scale
+    for figures, factor in re.findall(r"(\d+(?:\.\d+)?)(千万|百万|[万千百])?", text):
+        last = SCALES[factor] if factor else last / 10
+        total += float(figures) * last
+    return total
 
 
 def longest_figure(digits: str) -> tuple[str, float | None]:

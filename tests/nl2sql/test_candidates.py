@@ -35,6 +35,39 @@ def test_values_are_what_the_column_holds(
 
 
 @pytest.mark.parametrize(
+    ("cell", "said", "operator", "expected"),
+    [
+        ("2018-07-01", "2018年", "==", [(">=", "2018-01-01"), ("<", "2019-01-01")]),
+        ("2018-07-01", "2018年", ">", [(">=", "2019-01-01")]),
+        ("2018-07-01", "2018年", ">=", [(">=", "2018-01-01")]),
+        ("2018-07-01", "2018年12月", "<=", [("<", "2019-01-01")]),
+        ("2018-07-01", "二〇一八年三月", "<", [("<", "2018-03-01")]),
+        ("2018/7/1", "2018年3月", "==", [(">=", "2018/3/1"), ("<", "2018/4/1")]),
+        ("2018年7月1日", "2018年", "==", [(">=", "2018年1月1日"), ("<", "2019年1月1日")]),
+    ],
+)
+def test_a_year_is_all_days_of_a_column_of_days(
+    cell: str, said: str, operator: str, expected: list[tuple[str, str]]
+) -> None:
+    table = of_rows("t", ["名", "日期"], [["甲", cell], ["乙", cell]])
+    made = value(at(f"{said}的有谁", said, table), 1, table)
+    assert made is not None
+    assert made.period is not None
+    assert made.period.comparisons(operator) == expected
+    [single] = made.period.comparisons("==", single=True)
+    assert single[0] == "like"
+    assert cell.startswith(single[1][:4])
+
+
+def test_a_month_is_itself_where_the_column_has_months() -> None:
+    table = of_rows("t", ["名", "月份"], [["甲", "2018-07"], ["乙", "2018-09"]])
+    for said, expected in (("2018年7月", "2018-07"), ("2018年8月", "2018-08")):
+        made = value(at(f"{said}的有谁", said, table), 1, table)
+        assert made is not None
+        assert (made.text, made.how) == (expected, "date")
+
+
+@pytest.mark.parametrize(
     ("question", "text", "cell"),
     [
         ("国有企业有哪些", "国有", "是"),

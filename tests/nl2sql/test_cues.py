@@ -16,6 +16,8 @@ from nlptasks.nl2sql.tables import Table
         ("比<100>高的", ">"),
         ("比<100>还便宜的", "<"),
         ("<100>及以上的", ">="),
+        ("<2020年>以来", ">="),
+        ("截至<2020年>", "<="),
         ("<2020年>之后", ">"),
         ("上映晚于<2020年>的", ">"),
         ("最多<100>元", "<="),
@@ -49,6 +51,9 @@ def test_a_value_alone_tells_none() -> None:
         ("按面积升序", {"up"}),
         ("出现过的区域", {"distinct"}),
         ("翠湖花园的完整记录", {"all"}),
+        ("朝南或者朝东的有谁", {"or", "which"}),
+        ("面积100平以上或更大的", set()),
+        ("既朝南又向阳的", {"and"}),
     ],
 )
 def test_words_of_a_question_tell_aggregates_and_orders(question: str, told: set[str]) -> None:

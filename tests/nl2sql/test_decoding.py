@@ -7,7 +7,7 @@ import pytest
 
 from nlptasks.nl2sql.decoding import SlotScores, hypotheses, spans_of
 from nlptasks.nl2sql.encoding import Encoder, Example
-from nlptasks.nl2sql.lessons import WHOLE, lesson
+from nlptasks.nl2sql.lessons import IGNORED, WHOLE, lesson
 from nlptasks.nl2sql.query import ALL_OPERATORS, STAR, Condition, Order, Query
 from nlptasks.nl2sql.tables import Table
 
@@ -43,6 +43,18 @@ QUERIES = {
         (Condition(0, "==", "中国恒大集团有限公司"), Condition(0, "==", "万科企业股份有限公司")),
         "or",
     ),
+    "2019年成立的公司": Query((("", 0),), (Condition(3, ">=", "2019-01-01"), Condition(3, "<", "2020-01-01")), "and"),
+    "2019年12月以后成立的公司": Query((("", 0),), (Condition(3, ">=", "2020-01-01"),)),
+    "2019年2月前成立的公司": Query((("", 0),), (Condition(3, "<", "2019-02-01"),)),
+    "2001年到2004年成立的恒大集团": Query(
+        (("", 0),),
+        (
+            Condition(3, ">=", "2001-01-01"),
+            Condition(3, "<", "2005-01-01"),
+            Condition(0, "==", "中国恒大集团有限公司"),
+        ),
+        "and",
+    ),
     "收入最高的2家公司": Query((("", 0),), order=Order(2, "", True), limit=2),
     "收入最低的公司": Query((("", 0),), order=Order(2), limit=1),
     "每个行业有几家": Query((("", 1), ("COUNT", STAR)), group=(1,)),
@@ -68,6 +80,41 @@ def test_each_condition_knows_where_it_came_from(companies: Table, encoder: Enco
     example = encoder.read(question, companies)
     (found,) = next(iter(hypotheses(example, certain(example, query)))).found
     assert (question[found.candidate.start : found.candidate.end], found.how) == ("恒大集团", "part")
+
+
+def test_years_of_which_one_is_enough_are_told_by_how_days_start(companies: Table, encoder: Encoder) -> None:
+    query = Query((("", 0),), (Condition(3, "like", "2019-%"), Condition(3, "like", "2021-%")), "or")
+    example = encoder.read("2019年和2021年成立的公司", companies)
+    scores = certain(example, Query((("", 0),)))
+    place = 1 + 3 * len(ALL_OPERATORS) + ALL_OPERATORS.index("==")
+    for number, one in enumerate(example.candidates):
+        if one.date:
+            scores.pair[number] = logs(np.where(np.arange(scores.pair.shape[1]) == place, SURE, 0.0))
+    first = next(iter(hypotheses(example, scores)))
+    assert first.query.form() == query.form()
+    assert [one.how for one in first.found] == ["period", "period"]
+
+
+def test_what_can_only_be_a_choice_teaches_no_connective(companies: Table, encoder: Encoder) -> None:
+    example = encoder.read("恒大集团和万科的收入", companies)
+    both = tuple(Condition(0, "==", name) for name in ("中国恒大集团有限公司", "万科企业股份有限公司"))
+    mixed = (both[0], Condition(2, ">", "3"))
+    taught = [
+        int(lesson(example, Query((("", 2),), conditions, "or"))[3][0, 0]) for conditions in (both, mixed, mixed[:1])
+    ]
+    assert taught == [IGNORED, 2, IGNORED]
+
+
+def test_beside_an_aggregate_stand_no_columns_and_no_second_count(companies: Table, encoder: Encoder) -> None:
+    example = encoder.read("平均收入", companies)
+    scores = certain(example, Query((("AVG", 2),)))
+    scores.select[0] = logs(np.where(np.arange(7) == 0, SURE, 0.0))
+    assert next(iter(hypotheses(example, scores))).query.select == (("AVG", 2),)
+    scores.group[1] = logs(np.array([0.0, SURE]))
+    assert next(iter(hypotheses(example, scores))).query.select == (("", 0), ("AVG", 2))
+    counted = certain(example, Query((("COUNT", 0),)))
+    counted.select[1] = logs(np.where(np.arange(7) == 4, SURE / 2, 0.0))
+    assert next(iter(hypotheses(example, counted))).query.select == (("COUNT", 0),)
 
 
 def test_other_queries_follow_the_likelier_first(companies: Table, encoder: Encoder) -> None:

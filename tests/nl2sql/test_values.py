@@ -22,6 +22,12 @@ from nlptasks.nl2sql.values import dates, in_unit, numbers, shown
         ("三个半", "三", 3),
         ("三十亿千瓦时", "三十亿", 3e9),
         ("两万五", "两万五", 25000),
+        ("1万5到2万", "1万5", 15000),
+        ("3万2千5百块", "3万2千5百块", 32500),
+        ("3亿5千万元", "3亿5千万元", 3.5e8),
+        ("1万5千米", "1万", 10000),
+        ("2万3年", "2万", 20000),
+        ("3个亿", "3个亿", 3e8),
     ],
 )
 def test_a_number_is_read(text: str, found: str, value: float) -> None:
