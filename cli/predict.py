@@ -144,7 +144,7 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
         grows = getattr(options, "stream", False) and writing.target is None and sys.stdout.isatty()
         if grows:
             worker.write = show  # on a terminal a task shows its texts by itself, as they grow
-        parse = parser(form, fills, name, unused, naming=getattr(loaded, "naming", None))
+        parse = parser(form, fills, name, unused, naming=getattr(loaded, "asking", None))
         for window in stream(skip(found, output.done), parse, worker, loaded.budget):
             output.write(window)
             if watch:

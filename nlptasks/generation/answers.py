@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 import torch
@@ -40,6 +41,8 @@ class Example:
     """The part of it that the text begins with."""
     key: bytes
     """What its texts are drawn by."""
+    is_open: bool = False
+    """Whether it leaves conditions to chance."""
 
 
 class Answerer:
@@ -50,7 +53,7 @@ class Answerer:
         self.loaded, self.layout, self.options = loaded, loaded.layout, loaded.options
         self.draws = self.options.draws(loaded.method)
         self.limit = self.options.limit or self.layout.limit
-        self.ignored = 0
+        self.ignored = self.left_open = 0
         self.write: Callable[[str], None] | None = None
         """Where texts are shown as they grow; they are then written one by one."""
 
@@ -71,11 +74,20 @@ class Answerer:
         if room < 0:
             found = f"a prompt of {len(beginning)} tokens, {-room} too many beside texts of {self.limit}"
             return RecordError(f"{found}; shorten it, or lower --limit")
+        labels = self.loaded.labels
         try:
-            self.loaded.labels.tensors([row.sets or []], [row.vector])
+            row = replace(row, sets=labels.given(row.sets or [], row.label))
+            labels.vectors([row.vector])
         except RecordError as error:
             return error
-        return Example(row, prompt, beginning, key_of(self.options.seed, row))
+        is_open = len(row.sets or []) < len(labels.known)
+        self.left_open += is_open
+        return Example(row, prompt, beginning, key_of(self.options.seed, row), is_open)
+
+    def sets(self, example: Example, number: int) -> list[str]:
+        """Give the conditions of one text of a row; each text draws its own where they are left to chance."""
+        given = example.row.sets or []
+        return self.loaded.labels.completed(given, Random(example.key + bytes([number % 256, number // 256])))
 
     def size(self, example: Example) -> int:
         """Count the tokens of a row's texts."""
@@ -108,11 +120,11 @@ class Answerer:
             found = [[text for part in parts for text in part[0]]]
         return [self.prediction(example, texts) for example, texts in zip(examples, found, strict=True)]
 
-    def begun(self, examples: Sequence[Example]) -> Growing:
-        """Read the prompts of rows, and listen to their conditions."""
-        sets, vectors = [one.row.sets or [] for one in examples], [one.row.vector for one in examples]
+    def begun(self, asked: Sequence[tuple[Example, int]]) -> Growing:
+        """Read the prompts of rows, and listen to the conditions of the text of a number."""
+        sets, vectors = [self.sets(*one) for one in asked], [one.row.vector for one, _ in asked]
         condition = self.loaded.condition(*self.loaded.labels.tensors(sets, vectors))
-        prompts, begin = [one.prompt for one in examples], self.loaded.writer.begin
+        prompts, begin = [one.prompt for one, _ in asked], self.loaded.writer.begin
         heard, strength = begin(prompts, condition), self.options.guidance
         return heard if strength == 1 else Guided(heard, begin(prompts), strength)
 
@@ -129,11 +141,19 @@ class Answerer:
         self, examples: Sequence[Example], first: int, count: int, watch: Echo | None = None
     ) -> list[list[Written]]:
         """Draw texts of rows, from number `first` on."""
+        if not any(one.is_open for one in examples):
+            return self.sampled([(one, first) for one in examples], count, watch)
+        asked = [(one, number) for one in examples for number in range(first, first + count)]
+        texts = iter(self.sampled(asked, 1, watch))
+        return [[next(texts)[0] for _ in range(count)] for _ in examples]
+
+    def sampled(self, asked: Sequence[tuple[Example, int]], count: int, watch: Echo | None) -> list[list[Written]]:
+        """Draw so many texts of rows, each from a number on."""
         return sampling.sample(
-            self.begun(examples),
+            self.begun(asked),
             self.layout.end,
             self.drawing(count),
-            [generator(one.key, first * self.limit * sampling.DRAWS) for one in examples],
+            [generator(one.key, number * self.limit * sampling.DRAWS) for one, number in asked],
             watch,
         )
 
@@ -153,14 +173,18 @@ class Answerer:
 
     def searched(self, examples: Sequence[Example]) -> list[list[Written]]:
         """Search for likely texts of rows."""
-        draft = self.begun(examples)
+        draft = self.begun([(one, 0) for one in examples])
         judge = Anything(len(examples), self.layout.end, no_repeat=self.options.no_repeat, device=draft.logits.device)
         rule = beam.Rule(width=self.beam, limit=self.limit, shortest=self.options.shortest)
         return [texts[: self.options.n] for texts in beam.search(draft, judge, len(examples), rule)]
 
     def prediction(self, example: Example, texts: Sequence[Written]) -> dict[str, Any]:
         """Tell the texts of a row."""
-        return {"samples": [self.sample(example, text) for text in texts]}
+        samples = [self.sample(example, text) for text in texts]
+        if example.is_open:
+            for number, one in enumerate(samples):
+                one["sets"] = self.sets(example, number if self.draws else 0)
+        return {"samples": samples}
 
     def sample(self, example: Example, written: Written) -> dict[str, Any]:
         """Tell one text; the prompt stands before it as it came."""
@@ -174,6 +198,8 @@ class Answerer:
         """Tell what was not used of what came."""
         if self.ignored:
             logger.info("labels not used, since the model has no conditions: %d", self.ignored)
+        if self.left_open:
+            logger.info("records that left conditions to chance: %d", self.left_open)
         if cut := self.layout.counts["sources"]:
             logger.info("sources longer than %d tokens, of which only the start was read: %d", self.layout.source, cut)
 

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from random import Random
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from nlptasks.generation.naming import pair
 #: More different labels than this, and than half of the rows, are no labels.
 MOST = 100
 #: Labels in a complaint.
-LISTED = 8
+LISTED = 16
 #: The least deviation that numbers of a vector are divided by.
 LEAST = 1e-6
 
@@ -86,6 +87,31 @@ class Labels:
         said = dict(map(pair, sets))
         return [self.number(name, said[name]) for name in self.known]
 
+    def given(self, sets: Sequence[str], label: str | None) -> list[str]:
+        """Give the conditions that a row names, with that of a label which stands alone.
+
+        Raises:
+            RecordError: no condition has a label, or several have the one that stands alone.
+        """
+        said = dict(map(pair, sets))
+        if label is not None and len(self.known) > 1:
+            having = [name for name, labels in self.known.items() if label in labels]
+            if len(having) > 1:
+                raise RecordError(f"label {label!r} is one of {' and of '.join(having)}; say --set {having[0]}={label}")
+            if not having:
+                everything = [one for labels in self.known.values() for one in labels]
+                raise RecordError(f"unknown label {label!r}; {hint(label, everything)}")
+            said.setdefault(having[0], label)
+        for name, one in said.items():
+            self.number(name, one)
+        return [f"{name}={said[name]}" for name in self.known if name in said]
+
+    def completed(self, sets: Sequence[str], random: Random) -> list[str]:
+        """Draw the conditions that a row does not name."""
+        said = dict(map(pair, sets))
+        drawn = {name: random.choice(labels) for name, labels in self.known.items()}
+        return [f"{name}={said.get(name, drawn[name])}" for name in self.known]
+
     def number(self, name: str, label: str) -> int:
         """Number a label.
 
@@ -95,10 +121,7 @@ class Labels:
         labels = self.known[name]
         if label in labels:
             return labels.index(label)
-        near = difflib.get_close_matches(label, labels, 3, 0.3)
-        listed = ", ".join(labels[:LISTED]) + (f" and {len(labels) - LISTED} more" if len(labels) > LISTED else "")
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {listed}"
-        raise RecordError(f"unknown label {label!r} of {name}; {hint}")
+        raise RecordError(f"unknown label {label!r} of {name}; {hint(label, labels)}")
 
     def scaled(self, vector: Sequence[float] | None) -> list[float]:
         """Bring a vector to mean 0 and deviation 1.
@@ -116,7 +139,22 @@ class Labels:
     ) -> tuple[Tensor | None, Tensor | None]:
         """Put the labels of rows, (B, C) int, and their vectors, (B, D), into tensors; none where there are none."""
         labels = torch.tensor([self.numbers(one) for one in sets]) if self.known else None
-        return labels, torch.tensor([self.scaled(one) for one in vectors]) if self.vector else None
+        return labels, self.vectors(vectors)
+
+    def vectors(self, vectors: Sequence[Sequence[float] | None]) -> Tensor | None:
+        """Put the vectors of rows into a tensor, (B, D); none where the model has none.
+
+        Raises:
+            RecordError: one is of another size, or missing.
+        """
+        return torch.tensor([self.scaled(one) for one in vectors]) if self.vector else None
+
+
+def hint(label: str, labels: Sequence[str]) -> str:
+    """Say which labels there are, those alone that are like another one where there are any."""
+    if near := difflib.get_close_matches(label, labels, 3, 0.3):
+        return f"did you mean {' or '.join(near)}?"
+    return f"known are {', '.join(labels[:LISTED])}" + (f" and {len(labels) - LISTED} more" * (len(labels) > LISTED))
 
 
 class Moments:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -125,6 +125,11 @@ class Loaded(loaded.Loaded):
     naming: Naming
     seen: Seen | None
     options: Options
+
+    @property
+    def asking(self) -> Naming:
+        """Give how records are read that ask for texts: they need not say all conditions."""
+        return replace(self.naming, is_partial=True)
 
     def condition(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to: (B, C), or none."""

@@ -25,7 +25,7 @@ class Row:
     prompt: str = ""
     """Beginning of the text, which is kept as it is."""
     label: str | None = None
-    """Label of a model's only condition."""
+    """Label of the condition that has such a label."""
     set: str | None = None
     """A condition and its label, such as 类别=酒店."""
     sets: list[str] | None = None
@@ -49,7 +49,7 @@ class Scored:
     prompt: str = ""
     """Beginning of the text."""
     label: str | None = None
-    """Label of a model's only condition."""
+    """Label of the condition that has such a label."""
     set: str | None = None
     """A condition and its label."""
     sets: list[str] | None = None

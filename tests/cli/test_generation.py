@@ -98,6 +98,18 @@ def test_texts_grow_on_a_terminal(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch) -
     assert not counts
 
 
+def test_conditions_that_nothing_is_said_of_are_drawn_for_each_text(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "generation", "--label", "好", "-n", 12, "--dtype", "float32")
+    assert result.status == 0
+    assert "records that left conditions to chance: 1" in result.err
+    samples = result.lines[0]["prediction"]["samples"]
+    drawn = [sample.pop("sets") for sample in samples]
+    assert {said[1] for said in drawn} == {"label=好"}
+    assert len({said[0] for said in drawn}) > 1
+    again = nlpk("predict", "generation", "--label", "好", "-n", 5, "--dtype", "float32").lines[0]["prediction"]
+    assert [one["text"] for one in again["samples"]] == [one["text"] for one in samples[:5]]
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -105,8 +117,6 @@ def test_texts_grow_on_a_terminal(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch) -
         ((*BOTH, "--temperature", 0), "--temperature 0: expected more than 0; for the likeliest text: --beam 1"),
         ((*BOTH, "--top-p", 0), "--top-p 0: expected more than 0, at most 1; 1 draws from all tokens"),
         ((*BOTH, "--shortest", 30), "--shortest 30: expected less than the 12 tokens"),
-        (("--set", "地=北京"), "field 'label' is missing; expected the conditions 地, label"),
-        (("--label", "好"), "field '地' is missing"),
         (("--set", "地方=北京"), "no condition '地方' in this model; did you mean '地'?"),
         ((*BOTH, "--prompt", "今天" * 40), "a prompt of 80 tokens"),
     ],

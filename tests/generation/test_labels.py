@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from random import Random
 from typing import Any
 
 import pytest
@@ -37,6 +38,27 @@ def test_an_unknown_label_is_refused_with_the_nearest_ones() -> None:
         labels.number("类别", "正")
     with pytest.raises(RecordError, match="unknown label 'x' of 类别; known are 中性, 正面, 负面"):
         labels.number("类别", "x")
+
+
+def test_a_label_that_stands_alone_says_its_condition() -> None:
+    labels = Labels({"类别": ["书", "好"], "情感": ["不好", "好"]})
+    assert labels.given(["类别=书"], "不好") == ["类别=书", "情感=不好"]
+    assert labels.given(["情感=好"], "书") == ["类别=书", "情感=好"]
+    assert labels.given([], None) == []
+    with pytest.raises(RecordError, match="label '好' is one of 类别 and of 情感; say --set 类别=好"):
+        labels.given([], "好")
+    with pytest.raises(RecordError, match="unknown label '坏'; known are 书, 好, 不好"):
+        labels.given([], "坏")
+    with pytest.raises(RecordError, match="unknown label '书籍' of 类别"):
+        labels.given(["类别=书籍"], None)
+
+
+def test_what_is_not_said_is_drawn_and_what_is_said_is_kept() -> None:
+    labels = Labels({"类别": ["书", "酒店"], "情感": ["不好", "好"]})
+    made = [labels.completed(["情感=好"], Random(seed)) for seed in range(20)]
+    assert {one[1] for one in made} == {"情感=好"}
+    assert {one[0] for one in made} == {"类别=书", "类别=酒店"}
+    assert made == [labels.completed(["情感=好"], Random(seed)) for seed in range(20)]
 
 
 def test_a_label_of_one_row_is_told(caplog: pytest.LogCaptureFixture) -> None:
