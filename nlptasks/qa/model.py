@@ -9,7 +9,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.hardware import ANY, Machine
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, UsageError
 from nlptasks.inference import loaded
 from nlptasks.qa import pairs_row
 from nlptasks.qa.examples import Limits
@@ -67,6 +67,9 @@ def load(
         options = replace(options, abstain=settings["abstain"])
     limits.check(stored.bert.config.max_position_embeddings)
     model.ready(machine)
+    method = found.method if found else next(iter(METHODS))
+    if method == "mlm" and isinstance(options, Options) and options.beam > 1:
+        raise UsageError(f"--beam {options.beam}: mlm fills all places at once and has nothing to search; leave it out")
     return Loaded(
         writer=Writer.of(model, freeze=True),
         text=stored.text,
@@ -74,6 +77,6 @@ def load(
         options=options,
         budget=machine.budget(TOKENS),
         name=str(source),
-        method=found.method if found else next(iter(METHODS)),
+        method=method,
         folder=weights.locate(source),
     )

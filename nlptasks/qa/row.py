@@ -170,13 +170,18 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
 
     A passage or an answer is long that has more characters than training by default reads or writes tokens.
     """
-    row = rows.parse(Scored, formats.named(fields))
+    known = formats.named(fields)
+    row, starts = rows.parse(Scored, known), formats.starts_of(known)
     texts = [text for text in row.texts if text.strip()]
     return {
         "passages": len(texts),
         "long_passages": sum(len(text) > Settings.passage_limit for text in texts),
         "several_passages": len(texts) > 1,
         "long_answers": any(len(answer) > Settings.answer_limit for answer in row.answers),
+        "starts_elsewhere": any(
+            start >= 0 and not any(text.startswith(answer, start) for text in row.texts)
+            for answer, start in starts.items()
+        ),
         "no_answer": not row.answers,
         "answer_in_no_passage": bool(row.answers) and not any(spans.held(row.answers, text) for text in texts),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 
 from nlptasks.backbone.width import folded
@@ -41,12 +42,14 @@ def parts(answer: str, passage: str) -> list[str]:
 def place(answer: str, passage: str) -> tuple[int, int] | None:
     """Find where an answer stands in a passage first.
 
-    Where it does not stand there as it is, case and width do not count, and a space in it may be a comma there.
+    Where it does not stand there as it is, accents may be composed or not, case and width do not count, and a space in
+    it may be a comma there.
     """
     if not (answer := answer.strip()):
         return None
-    if (start := passage.find(answer)) >= 0:
-        return start, start + len(answer)
+    for form in (answer, unicodedata.normalize("NFC", answer), unicodedata.normalize("NFD", answer)):
+        if (start := passage.find(form)) >= 0:
+            return start, start + len(form)
     pattern = BETWEEN.join(map(re.escape, folded(answer).split()))
     found = re.search(pattern, folded(passage))
     return found.span() if found else None

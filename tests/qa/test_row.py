@@ -85,9 +85,13 @@ def test_traits() -> None:
         "long_passages": 1,
         "several_passages": 1,
         "long_answers": 1,
+        "starts_elsewhere": 0,
         "no_answer": 0,
         "answer_in_no_passage": 0,
     }
+    squad = {"question": "问", "passage": "甲乙", "answers": {"text": ["乙"], "answer_start": [0]}}
+    assert row.traits(squad)["starts_elsewhere"] == 1
+    assert row.traits({**squad, "answers": {"text": ["乙"], "answer_start": [1]}})["starts_elsewhere"] == 0
     assert row.traits({**GOOD, "answers": []})["no_answer"] == 1
 
 

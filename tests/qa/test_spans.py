@@ -30,6 +30,12 @@ def test_what_is_not_there_is_not_found(answer: str, passage: str) -> None:
     assert place(answer, passage) is None
 
 
+def test_accents_may_be_composed_or_not() -> None:
+    composed, apart = "Pel\u00e9", "Pele\u0301"
+    assert place(composed, f"球员{apart}退役") == (2, 7)
+    assert place(apart, f"球员{composed}退役") == (2, 6)
+
+
 def test_folding_moves_no_character() -> None:
     text = "İＡ　ß Σ９ "
     assert folded(text) == "İa ß σ9 "
