@@ -9,7 +9,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.hardware import ANY, Machine
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.text import Text
-from nlptasks.errors import ModelError, UsageError
+from nlptasks.errors import ModelError
 from nlptasks.inference import loaded
 from nlptasks.qa import pairs_row
 from nlptasks.qa.examples import Limits
@@ -69,7 +69,7 @@ def load(
     model.ready(machine)
     method = found.method if found else next(iter(METHODS))
     if method == "mlm" and isinstance(options, Options) and options.beam > 1:
-        raise UsageError(f"--beam {options.beam}: mlm fills all places at once and has nothing to search; leave it out")
+        logger.info("--beam %d: not used, mlm fills all places at once", options.beam)
     return Loaded(
         writer=Writer.of(model, freeze=True),
         text=stored.text,

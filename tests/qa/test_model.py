@@ -53,8 +53,14 @@ def test_a_backbone_without_a_head_cannot_answer(tiny_folder: Path) -> None:
 def test_more_than_the_positions_is_refused(qa_models: dict[str, Path]) -> None:
     with pytest.raises(UsageError, match="need 71 positions, the model has 64; lower --passage-limit"):
         load(checkpoint.open_folder(qa_models["mlm"]), Options(passage_limit=50), machine=Machine(device="cpu"))
-    with pytest.raises(UsageError, match="--beam 4: mlm fills all places at once"):
+
+
+def test_a_beam_is_no_use_to_masks(qa_models: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        load(checkpoint.open_folder(qa_models["seq2seq"]), Options(beam=4), machine=Machine(device="cpu"))
+        assert not caplog.text
         load(checkpoint.open_folder(qa_models["mlm"]), Options(beam=4), machine=Machine(device="cpu"))
+    assert "--beam 4: not used, mlm fills all places at once" in caplog.text
 
 
 def test_a_plain_backbone_answers_and_says_that_it_has_not_learnt_to(caplog: pytest.LogCaptureFixture) -> None:
