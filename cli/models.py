@@ -166,13 +166,16 @@ def pack(
     base: Annotated[
         str, typer.Option(metavar="DIR|NAME", help="Backbone to stand on, which must stay there; none for none.")
     ] = places.EMBEDDED,
+    bits: Annotated[
+        int, typer.Option(metavar="N", help="Of a weight, 8 or 4; what the backbone does not have takes 8.")
+    ] = 8,
 ) -> None:
-    """Write a small copy of a model: eight bits a weight, and only what differs from the backbone."""
+    """Write a small copy of a model: few bits a weight, and only what differs from the backbone."""
     from nlptasks.training import checkpoint
     from nlptasks.training.packing import pack
 
     found = checkpoint.open_folder(folder)
     with complaints(out):
-        packed = pack(found, out, None if base == "none" else base)
+        packed = pack(found, out, None if base == "none" else base, bits=bits)
     sizes = f"{packed.size / 1e6:.1f} MB in place of {packed.before / 1e6:.1f} MB"
     console.note(f"model in {out}: {sizes}; no weight moved by more than {packed.error:.2g}")

@@ -1,4 +1,4 @@
-"""A trained model made small: its weights in eight bits, on those of the backbone that it was trained from."""
+"""A trained model made small: its weights in eight bits or four, on those of the backbone that it was trained from."""
 
 from __future__ import annotations
 
@@ -38,24 +38,27 @@ class Packed:
     error: float
 
 
-def pack(found: Checkpoint, out: Path, base: str | None) -> Packed:
+def pack(found: Checkpoint, out: Path, base: str | None, *, bits: int = 8) -> Packed:
     """Write a small copy of a model.
 
     Args:
         found: the model.
         out: a new folder, made here.
         base: a backbone by folder or name, which must be there whenever the copy is loaded; none for none.
+        bits: of a weight that the base has, too, 8 or 4; of others 8.
 
     Raises:
         UsageError: the folder is there already.
         ModelError: the model or the base cannot be read.
     """
+    if bits not in (4, 8):
+        raise UsageError(f"--bits {bits}: expected 8 or 4")
     if out.exists():
         raise UsageError(f"{out}: already there; choose another --out")
     tensors, named = weights.read_whole(found.folder)
     under = None if base is None else weights.locate(base)
     beneath = {} if under is None else weights.read_whole(under)[0]
-    small = deltas.packed(tensors, beneath)
+    small = deltas.packed(tensors, beneath, bits=bits)
     with new_folder(out) as part:
         with files.replaced(part / weights.WEIGHTS) as whole:  # readable for all, as it is installed for all
             save_file({name: tensor.contiguous() for name, tensor in small.items()}, whole)

@@ -1,10 +1,10 @@
-"""Weights in eight bits: exact where nothing differs, near where something does, small either way."""
+"""Weights in eight bits and in four: exact where nothing differs, near where something does, small either way."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from nlptasks.backbone.deltas import DELTA, ROWS, packed, unpacked
+from nlptasks.backbone.deltas import DELTA, GROUP, HALVES, ROWS, packed, unpacked
 
 
 def matrix(seed: int, rows: int = 6, columns: int = 5) -> Tensor:
@@ -38,6 +38,32 @@ def test_what_does_not_differ_at_all_takes_no_room() -> None:
     small = packed(base, base)
     assert sum(tensor.numel() for tensor in small.values()) == 0
     assert torch.equal(unpacked(small, base)["w"], base["w"])
+
+
+def test_four_bits_come_back_within_half_a_step_of_their_group() -> None:
+    base, tensor = {"w": matrix(1, columns=3 * GROUP)}, matrix(1, columns=3 * GROUP) + 0.01 * matrix(2, 6, 3 * GROUP)
+    tensor[2] = base["w"][2]
+    small = packed({"w": tensor}, base, bits=4)
+    assert (small["w" + HALVES].dtype, small["w" + HALVES].shape) == (torch.uint8, (5, 3 * GROUP // 2))
+    assert small["w" + ROWS].tolist() == [0, 1, 3, 4, 5]
+    step = (tensor - base["w"]).view(6, 3, GROUP).abs().amax(2, keepdim=True) / 7
+    off = (unpacked(small, base)["w"] - tensor).view(6, 3, GROUP).abs()
+    assert bool((off <= 0.51 * step + 1e-7).all())
+    assert float(off.max()) > 0
+    same = packed(base, base, bits=4)
+    assert sum(one.numel() for one in same.values()) == 0
+    assert torch.equal(unpacked(same, base)["w"], base["w"])
+
+
+@pytest.mark.parametrize("base", [{}, {"w": matrix(1, columns=GROUP)}])
+def test_four_bits_are_for_groups_on_a_base_and_all_else_has_eight(base: dict[str, Tensor]) -> None:
+    wide, narrow = matrix(3, columns=GROUP), matrix(4)
+    small = packed({"w": wide, "v": narrow}, base | {"v": matrix(5)}, bits=4)
+    assert (("w" + HALVES) in small) is bool(base)
+    assert "v" + DELTA in small
+    found = unpacked(small, base | {"v": matrix(5)})
+    torch.testing.assert_close(found["w"], wide, atol=0.4, rtol=0)
+    torch.testing.assert_close(found["v"], narrow, atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("base", [{}, {"w": matrix(3, rows=7)}])

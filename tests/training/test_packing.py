@@ -52,6 +52,19 @@ def test_a_small_model_is_near_the_large_one(
     sums.check_sums(tmp_path / "small")
 
 
+def test_four_bits_are_smaller_still_and_nothing_else_is_known(
+    trained: Checkpoint, tiny_folder: Path, tmp_path: Path
+) -> None:
+    found, half = (pack(trained, tmp_path / f"of {bits}", str(tiny_folder), bits=bits) for bits in (8, 4))
+    assert half.size < found.size
+    assert found.error < half.error < 0.02
+    large = weights.load(trained.folder).bert.state_dict()
+    for name, tensor in weights.load(tmp_path / "of 4").bert.state_dict().items():
+        torch.testing.assert_close(tensor, large[name], atol=half.error + 1e-6, rtol=0)
+    with pytest.raises(UsageError, match="--bits 5: expected 8 or 4"):
+        pack(trained, tmp_path / "of 5", None, bits=5)
+
+
 def test_a_small_model_can_be_packed_again(trained: Checkpoint, tiny_folder: Path, tmp_path: Path) -> None:
     pack(trained, tmp_path / "one", str(tiny_folder))
     pack(checkpoint.open_folder(tmp_path / "one"), tmp_path / "two", str(tiny_folder))
