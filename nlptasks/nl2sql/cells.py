@@ -27,6 +27,8 @@ FLOOR = 0.05
 MOST = 8
 #: Places of the index that are looked at for one question; the rarest pairs come first.
 POSTINGS = 150_000
+#: What so many cells have, and this share of their column, is a word for all of them and mentions none.
+COMMON, COMMON_SHARE = 3, 0.1
 #: Buckets of pairs: as a power of two, the least and the most.
 FEWEST, MOST_BUCKETS = 10, 20
 
@@ -70,6 +72,7 @@ class Cells:
         """Index cells, those of each column."""
         self.cells = list(chain.from_iterable(columns))
         counts = [len(cells) for cells in columns]
+        self.counts = counts
         self.columns = np.repeat(np.arange(len(columns), dtype=np.int32), counts)
         self.keys = [folded(cell.strip()) for cell in self.cells]
         sums = np.fromiter((crc32(key.encode("utf-8", "replace")) for key in self.keys), np.uint32, len(self.keys))
@@ -147,11 +150,20 @@ class Cells:
         if place is None:
             return None
         start, end = place
+        if self.is_common(text[start:end], int(self.columns[number])):
+            return None
         likeness = fuzz.ratio(text[start:end], key) / 100
         score = 0.5 * share + 0.5 * likeness
         if score < LEAST or end - start < 2:
             return None
         return Mention(start, end, int(self.columns[number]), self.cells[number], min(score, 0.99))
+
+    def is_common(self, text: str, column: int) -> bool:
+        """Tell whether a stretch of two letters or more is what many cells have, as 博物馆 in names of museums."""
+        codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+        buckets, starts = bucket(codes[:-1], codes[1:], self.bits), self.pairs[0]
+        having = (starts[buckets + 1] - starts[buckets]).min(initial=len(self.keys))
+        return bool(having >= max(COMMON, COMMON_SHARE * self.counts[column]))
 
     def nearest(self, text: str, column: int) -> Mention | None:
         """Find the cell of a column that is most like a text, if any is like it."""

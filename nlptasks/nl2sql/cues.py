@@ -9,7 +9,8 @@ BEFORE = {
     ">": "超过 大于 高于 多于 超出 晚于 高过 多过 大过 胜过 好于 优于 强于 长于 重于 贵于",
     "<": "低于 小于 少于 不到 没到 未到 不足 早于 不满 未满 短于 轻于 差于",
     ">=": "不低于 不少于 不小于 不早于 大于等于 大于或等于 高于等于 至少 最少 起码 达到 达 满 从",
-    "<=": "不超过 不高于 不大于 不多于 不晚于 未超过 没超过 小于等于 小于或等于 低于等于 至多 最多 顶多 截至 截止",
+    "<=": "不超过 不超出 不超 没超过 没超出 未超过 不高于 不大于 不多于 不晚于 小于等于 小于或等于 低于等于 "
+    "至多 最多 顶多 截至 截止",
     "!=": "不是 不为 不等于 不属于 不在 不叫 除了 除开 除 排除 不包括 并非 非",
     "like": "包含 含有 带有 里有 中有 里带 含 带",
 }
@@ -22,11 +23,13 @@ BEHIND = {
     "!=": "以外 之外 除外",
     "like": "两个字 二字 字样",
 }
+#: What a number counts may stand between it and what is said of it: 200张以上.
+MEASURE = r"[^\d的，、。\s]{0,2}?"
 GREATER, LESS = "高大多晚贵长重远快强深宽厚久老", "低小少早短轻近慢弱浅窄薄新"
 #: What is said with 比 before a value and a comparison behind it.
 COMPARED = {
-    ">": re.compile(rf"^(?:还|要|更)?[{GREATER}]"),
-    "<": re.compile(rf"^(?:还|要|更)?(?:[{LESS}]|便宜)"),
+    ">": re.compile(rf"^{MEASURE}(?:还|要|更)?[{GREATER}]"),
+    "<": re.compile(rf"^{MEASURE}(?:还|要|更)?(?:[{LESS}]|便宜)"),
 }
 #: What the whole question says.
 WHOLE_CUES = {
@@ -56,7 +59,7 @@ def alternation(words: dict[str, str], *, at_end: bool) -> re.Pattern[str]:
     """Make a pattern of the words of all operators that stand at the edge of a value, the longest first."""
     listed = sorted((word for one in words.values() for word in one.split()), key=len, reverse=True)
     joined = "|".join(map(re.escape, listed))
-    return re.compile(rf"({joined})(?:了|在|于|到|过|有|是)?$" if at_end else rf"^(?:的|这)?({joined})")
+    return re.compile(rf"({joined})(?:了|在|于|到|过|有|是)?$" if at_end else rf"^(?:的|这|{MEASURE})({joined})")
 
 
 OPERATORS = tuple(BEFORE)

@@ -2,7 +2,7 @@
 
 import time
 
-from nlptasks.nl2sql.cells import Cells, folded, stretch
+from nlptasks.nl2sql.cells import Cells, Mention, folded, stretch
 
 COMPANIES = ["中国恒大集团有限公司", "万科企业股份有限公司", "碧桂园控股有限公司", "远洋集团有限公司"]
 
@@ -29,6 +29,14 @@ def test_parts_that_tell_are_found_and_others_are_not() -> None:
     assert nearest is not None
     assert nearest.cell == "碧桂园控股有限公司"
     assert cells.nearest("碧桂园", 1) is None
+
+
+def test_a_word_that_many_cells_have_mentions_none() -> None:
+    names = ["海丝博物馆", "长城砖瓦博物馆", "古籍印刷博物馆", "铁路记忆馆", "茶叶历史馆"]
+    cells = Cells([names, ["一级", "二级"]])
+    assert cells.parts("想看二级的博物馆") == [Mention(2, 4, 1, "二级", 0.99)]
+    assert [one.cell for one in cells.parts("海丝博物馆在哪")] == ["海丝博物馆"]
+    assert [one.cell for one in cells.parts("印刷博物馆在哪")] == ["古籍印刷博物馆"]
 
 
 def test_no_cells_and_no_question_give_nothing() -> None:
