@@ -12,14 +12,17 @@ from nlptasks.xiangqi.tables import ICCS, MIRRORED
 
 #: Plies before and behind a position in the middle, at least.
 BEFORE, BEHIND = 4, 4
+#: Plies more, at most, that the long half of a mirror image begins behind.
+EARLY = 8
 Lesson = tuple[str, str, str]
 
 
 def of(method: str, moves: str, fen: str | None, result: str) -> list[Lesson]:
     """Make lessons of a game: moves, FEN of their start, result.
 
-    For `moves` these are the game with its result and the mirror image without it, and the same from two positions in
-    the middle, which the game itself decides.
+    For `moves` these are the game, its mirror image from a position of the opening on, and both from a position in the
+    middle; half of them with the result, half without. The game itself decides where and which. The first moves are
+    learnt as they are alone, since in books few games begin on the left.
 
     Raises:
         RecordError: the game cannot be read; for `chars`, it does not start as usual.
@@ -31,16 +34,15 @@ def of(method: str, moves: str, fen: str | None, result: str) -> list[Lesson]:
             raise RecordError("field 'fen': the game starts from a position, and chars learns whole games; use moves")
         return [(game.iccs, "", "*")]
     start = "" if is_usual else game.start.fen
-    image = reflected(game)
-    other = "" if is_usual else image.start.fen
-    found = [(game.iccs, start, result), (image.iccs, other, "*")]
     room = len(game.moves) - BEFORE - BEHIND
-    if room > 0:
-        drawn = crc32(game.iccs.encode())
-        said = (result, "*") if drawn & 1 else ("*", result)
-        first, second = (BEFORE + drawn // spread % room for spread in (2, 1009))
-        found += [part(game, first, said[0]), part(image, second, said[1])]
-    return found
+    if room <= 0:
+        return [(game.iccs, start, result), (game.iccs, start, "*")]
+    drawn, image = crc32(game.iccs.encode()), reflected(game)
+    one, other = (result, "*") if drawn & 1 else ("*", result)
+    early, first, second = (
+        BEFORE + drawn // spread % some for spread, some in ((7, min(room, EARLY)), (2, room), (1009, room))
+    )
+    return [(game.iccs, start, one), part(image, early, other), part(game, first, other), part(image, second, one)]
 
 
 def same_start(one: Position, other: Position) -> bool:

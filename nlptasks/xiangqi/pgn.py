@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from nlptasks.errors import RecordError
@@ -13,11 +14,19 @@ from nlptasks.xiangqi.board import START
 from nlptasks.xiangqi.games import RESULTS, read_game
 
 TAG = re.compile(r'\[\s*(\w+)\s+"(.*)"\s*\]?\s*$')
-#: Whatever stands between moves: comments, marks, numbers and their dots.
-COMMENT = re.compile(r"\{[^}]*\}?|;[^\n]*|\$\d+")
-NUMBER = re.compile(r"(?<!\S)\d+\s*(?:\.|．|、)+\s*|(?<!\S)[.…．]+")
-#: A line drawn below a game.
+#: Whatever stands between moves: marks, numbers and their dots.
+BETWEEN = re.compile(r"\$\d+|(?<!\S)\d+\s*(?:\.|．|、)+\s*|(?<!\S)[.…．]+")
+#: How a line begins that begins a game, where no tags say so.
+FIRST = re.compile(r"\s*1\s*[.．、]")
+#: A line drawn above or below a game.
 RULER = re.compile(r"[\W_]{3,}")
+#: Results as some programs write them, without what tells simplified characters from traditional ones.
+SPOKEN_RESULTS = {
+    **dict.fromkeys(("红胜", "红方胜", "红先胜", "紅勝", "紅方勝", "紅先勝", "黑方认输", "黑方認輸"), "1-0"),
+    **dict.fromkeys(("黑胜", "黑方胜", "红先负", "黑勝", "黑方勝", "紅先負", "红方认输", "紅方認輸"), "0-1"),
+    **dict.fromkeys(("和棋", "红先和", "紅先和", "1/2", "0.5-0.5"), "1/2-1/2"),
+    **{result: result for result in RESULTS},
+}
 #: What tells the encodings of Chinese apart: the words of the notation.
 TELLING = frozenset("车马炮兵卒帅将士仕相象車馬砲帥將俥傌进退平進前后後红黑紅一二三四五六七八九１２３４５６７８９")
 ENCODINGS = ("gb18030", "big5", "big5hkscs", "utf-16")
@@ -44,7 +53,19 @@ def decoded(raw: bytes, encoding: str | None = None) -> str:
             continue
     if not found:
         raise RecordError(f"not text in {encoding or 'UTF-8, GB18030 or Big5'}; name another --encoding")
-    return max(found, key=lambda text: sum(letter in TELLING for letter in text))
+    return max(found, key=lambda text: (sum(letter in TELLING for letter in text), familiar(text)))
+
+
+def familiar(text: str) -> float:
+    """Give the share of a text's Chinese characters that are among the frequent ones of their character set."""
+    letters = [letter for letter in text if "\u4e00" <= letter <= "\u9fff"]
+    return sum(is_frequent(letter) for letter in letters) / max(1, len(letters))
+
+
+def is_frequent(letter: str) -> bool:
+    """Tell whether a character is on the first level of GB2312 or of Big5, which go by how frequent they are."""
+    gb, big5 = (letter.encode(name, "replace")[0] for name in ("gb2312", "big5"))
+    return 0xB0 <= gb <= 0xD7 or 0xA4 <= big5 <= 0xC6
 
 
 def read(raw: bytes, source: str, encoding: str | None = None) -> Iterator[Record]:
@@ -61,74 +82,99 @@ def read(raw: bytes, source: str, encoding: str | None = None) -> Iterator[Recor
         yield Record(source, 0, {}, str(error))
         return
     number = 0
-    for number, (line, tags, moves) in enumerate(split(text), 1):
+    for number, game in enumerate(split(text), 1):
         try:
-            yield Record(source, line, fields_of(tags, moves))
+            yield Record(source, game.line, fields_of(game))
         except RecordError as error:
-            yield Record(source, line, {}, f"game {number}: {error}")
+            yield Record(source, game.line, {}, f"game {number}: {error}")
     if not number:
         yield Record(source, 0, {}, "no game in the file; expected PGN")
 
 
-def split(text: str) -> Iterator[tuple[int, dict[str, str], str]]:
-    """Cut a file into games: the first line's number, the tags, and the text of the moves."""
-    tags: dict[str, str] = {}
-    moves: list[str] = []
-    first, depth = 1, 0
+@dataclass
+class Text:
+    """A game as it stands in a file: its first line, its tags, the words of its main line, and its result."""
+
+    line: int
+    tags: dict[str, str] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    result: str | None = None
+    is_open: bool = False
+    """Whether a comment is begun and not closed."""
+    depth: int = 0
+    """How many variations are begun and not closed."""
+
+    def take(self, line: str) -> None:
+        """Read the words of a line of moves; behind the result stands nothing that counts."""
+        for word in BETWEEN.sub(" ", self.outside(line)).split():
+            if self.result is None and word in SPOKEN_RESULTS:
+                self.result = SPOKEN_RESULTS[word]
+            elif self.result is None and not RULER.fullmatch(word):
+                self.words.append(word)
+
+    def outside(self, line: str) -> str:
+        """Leave out comments and variations, which may run over lines; comments know no others within."""
+        kept = []
+        for letter in line:
+            if self.is_open:
+                self.is_open = letter != "}"
+            elif letter == "{":
+                self.is_open = True
+            elif letter == ";":
+                break
+            elif letter in "(（":
+                self.depth += 1
+            elif letter in ")）":
+                self.depth = max(0, self.depth - 1)
+            else:
+                kept.append(" " if self.depth else letter)
+                continue
+            kept.append(" ")
+        return "".join(kept)
+
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether there is anything of a game's moves."""
+        return bool(self.words or self.is_open) or self.result is not None
+
+
+def split(text: str) -> Iterator[Text]:
+    """Cut a file into games: at tags behind moves, and at a first move behind a result."""
+    game = Text(1)
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
-        tag = TAG.match(line.strip()) if not depth else None
-        if tag and any(part.strip() for part in moves):
-            yield first, tags, "\n".join(moves)
-            tags, moves = {}, []
+        tag = TAG.match(line.strip())
+        if game.is_begun and (tag or (game.result is not None and not game.is_open and FIRST.match(line))):
+            yield game
+            game = Text(number)
+        if not game.tags and not game.is_begun:
+            game.line = number
         if tag:
-            first = first if tags else number
-            tags[tag[1]] = tag[2]
+            game.tags[tag[1]] = tag[2].replace('\\"', '"').replace("\\\\", "\\")
         else:
-            moves.append(line)
-            depth = max(0, depth + line.count("{") - line.count("}"))
-    if tags or any(part.strip() for part in moves):
-        yield first, tags, "\n".join(moves)
+            game.take(line)
+    if game.tags or game.is_begun:
+        yield game
 
 
-def fields_of(tags: Mapping[str, str], text: str) -> dict[str, Any]:
+def fields_of(game: Text) -> dict[str, Any]:
     """Make a record of a game.
 
     Raises:
-        RecordError: it has no move, or one that cannot be read or is illegal.
+        RecordError: it has neither a move nor a position, or a move that cannot be read or is illegal.
     """
-    by_name = {name.lower(): value.strip() for name, value in tags.items()}
+    by_name = {name.lower(): value.strip() for name, value in game.tags.items()}
     fen = by_name.get("fen") or None
-    words = movetext(text)
-    result = by_name.get("result", "*")
-    if words and words[-1] in RESULTS:
-        result = words[-1] if result not in RESULTS or result == "*" else result
-    moves = [word for word in words if word not in RESULTS]
-    if not moves:
+    if game.is_open:
+        raise RecordError("a comment that begins with { is never closed; close it")
+    if not game.words and fen is None:
         raise RecordError("no moves")
-    game = read_game(" ".join(moves), fen)
-    found = {"result": result if result in RESULTS else "*"}
-    found |= {field: by_name[tag.lower()] for field, tag in FIELDS.items() if by_name.get(tag.lower())}
-    is_usual = game.start.fen.split()[:2] == START.split()[:2]
-    return found | ({} if is_usual else {"fen": game.start.fen}) | {"moves": game.iccs}
-
-
-def movetext(text: str) -> list[str]:
-    """List the moves of the main line, and the result, if it stands there."""
-    plain = outside(COMMENT.sub(" ", text))
-    return [word for word in NUMBER.sub(" ", plain).split() if not RULER.fullmatch(word)]
-
-
-def outside(text: str) -> str:
-    """Leave out variations, which stand in parentheses, one in another."""
-    kept, depth = [], 0
-    for letter in text:
-        if letter in "(（":
-            depth += 1
-        elif letter in ")）":
-            depth = max(0, depth - 1)
-        elif not depth:
-            kept.append(letter)
-    return "".join(kept)
+    told = by_name.get("result", "*")
+    result = told if told in RESULTS and told != "*" else game.result or "*"
+    played = read_game(" ".join(game.words), fen)
+    found = {"result": result}
+    found |= {name: by_name[tag.lower()] for name, tag in FIELDS.items() if by_name.get(tag.lower())}
+    is_usual = played.start.fen.split()[:2] == START.split()[:2]
+    return found | ({} if is_usual else {"fen": played.start.fen}) | {"moves": played.iccs}
 
 
 def written(fields: Mapping[str, Any]) -> str:
@@ -141,7 +187,7 @@ def written(fields: Mapping[str, Any]) -> str:
     tags = {"Game": "Chinese Chess", **{tag: str(fields[name]) for name, tag in FIELDS.items() if fields.get(name)}}
     tags["Result"] = fields.get("result") or "*"
     tags["FEN"] = game.start.fen
-    lines = [f'[{name} "{value}"]' for name, value in tags.items()]
+    lines = [f'[{name} "{escaped(value)}"]' for name, value in tags.items()]
     number, line = game.start.number, "" if game.start.red else f"{game.start.number}. …"
     lines.append("")
     for position, move in zip(game.positions, game.moves, strict=False):
@@ -150,4 +196,9 @@ def written(fields: Mapping[str, Any]) -> str:
         if not position.red:
             lines.append(line)
             line, number = "", number + 1
-    return "\n".join([*lines, *([line] if line else []), tags["Result"], ""])
+    return "\n".join([*lines, *([line] if line else []), tags["Result"], "", ""])
+
+
+def escaped(value: str) -> str:
+    """Write the value of a tag: on one line, with a backslash in front of quotes."""
+    return " ".join(value.split()).replace("\\", "\\\\").replace('"', '\\"')

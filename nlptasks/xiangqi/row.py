@@ -25,10 +25,27 @@ def arranged(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     known = {name: value for name, value in fields.items() if not (name in OPTIONAL and value in ("", None))}
     if "game" not in known:
         return known
-    if "moves" in known:
-        raise RecordError("both moves and game: expected one of them")
+    for other in ("moves", "fen"):
+        if other in known:
+            raise RecordError(f"both {other} and game: expected one of them")
     name = rows.convert(known["game"], str)
-    return {**known, **first_game(name)}
+    return {**known, **(game_of(name) if is_text(name) else first_game(name))}
+
+
+def is_text(game: str) -> bool:
+    """Tell whether what stands for a game is the text of a PGN file, and not its name."""
+    return "\n" in game or game.lstrip().startswith("[")
+
+
+def game_of(text: str) -> dict[str, Any]:
+    """Read the first game of a text in PGN.
+
+    Raises:
+        RecordError: it cannot be used.
+    """
+    from nlptasks.xiangqi import pgn
+
+    return used(next(pgn.read(text.encode(), "the text given")))
 
 
 def first_game(name: str) -> dict[str, Any]:
@@ -46,6 +63,15 @@ def first_game(name: str) -> dict[str, Any]:
         raise RecordError(str(error)) from error
     if record is None:
         raise RecordError(f"{name}: no game in the file")
+    return used(record)
+
+
+def used(record: Record) -> dict[str, Any]:
+    """Take the game out of a record of a file.
+
+    Raises:
+        RecordError: it cannot be used.
+    """
     if record.problem:
         raise RecordError(f"{record.place}: {record.problem}")
     return {field: record.fields[field] for field in ("moves", "fen") if record.fields.get(field)}
@@ -60,7 +86,7 @@ class Row:
     fen: str | None = None
     """Position that the moves start from, as FEN; the usual start by default."""
     game: str | None = None
-    """File (PGN, XQF or TSV) whose first game is taken instead of moves."""
+    """File (PGN, XQF or TSV) whose first game is taken instead of moves; also the text of a PGN file."""
     result: Result = "*"
     """How the game ended: 1-0 for Red, 0-1 for Black, 1/2-1/2, or * for unknown; only training learns from it."""
 
@@ -76,7 +102,7 @@ class Scored:
     fen: str | None = None
     """Position that the moves start from, as FEN; the usual start by default."""
     game: str | None = None
-    """File (PGN, XQF or TSV) whose first game is taken instead of moves."""
+    """File (PGN, XQF or TSV) whose first game is taken instead of moves; also the text of a PGN file."""
     result: Result = "*"
     """How the game ended: 1-0 for Red, 0-1 for Black, 1/2-1/2, or * for unknown."""
 
@@ -234,6 +260,7 @@ def converted(fields: Mapping[str, Any], to: str) -> list[str]:
     row = rows.parse(Scored, known)
     game = read_game(row.moves, row.fen)
     made = {**known, "result": row.result, "moves": game.iccs}
+    made.pop("game", None)  # whose moves these are
     if to == "jsonl":
         return [json.dumps(made, ensure_ascii=False)]
     if to == "pgn":

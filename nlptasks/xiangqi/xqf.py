@@ -100,9 +100,9 @@ def fields_of(raw: bytes, encoding: str | None) -> dict[str, Any]:
 
 
 def text_at(raw: bytes, place: int, most: int, encoding: str | None) -> str:
-    """Read a text of the header; nothing where it is in no known encoding."""
+    """Read a text of the header, which is in GB18030 where nothing else is said; nothing where it is not."""
     try:
-        return decoded(raw[place + 1 : place + 1 + min(raw[place], most)], encoding).strip("\0 ")
+        return decoded(raw[place + 1 : place + 1 + min(raw[place], most)], encoding or "gb18030").strip("\0 ")
     except RecordError:
         return ""
 

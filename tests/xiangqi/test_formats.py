@@ -1,5 +1,6 @@
 """PGN, XQF, tables: games in and out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,52 @@ def test_games_from_a_position_and_several_in_a_file() -> None:
     assert [record.line for record in records] == [1, 11]
 
 
+def test_names_tell_big5_where_moves_do_not() -> None:
+    text = '[Red "胡榮華"]\n[Black "楊官璘"]\n1. h2e2 h9g7\n'
+    assert good(text.encode("big5"))[0]["red"] == "胡榮華"
+    simple = '[Red "胡荣华"]\n[Black "杨官璘"]\n1. h2e2 h9g7\n'
+    assert good(simple.encode("gb18030"))[0]["red"] == "胡荣华"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 炮二平五 马８进７ *\n\n1. 兵七进一 *\n",
+        "1. 炮二平五 马８进７ 红胜\n欢迎访问《象棋百科全书网》\n====\n1、兵七进一 和棋\n",
+        '[Event "a"]\n1. 炮二平五 {a { b} 马８进７ 1-0\n推荐用《象棋巫师》\n[Event "b"]\n\n1. 兵七进一 0-1',
+        '1. 炮二平五 ; see { there\n马８进７ 1-0\n[Event "b"]\n1. 兵七进一 红方认输',
+        '[Event "a"]\n1. 炮二平五 (1. 兵三进一 {two\nlines}\n卒７进１) 马８进７\n\n[Event "b"]\n1. 兵七进一',
+    ],
+)
+def test_games_end_at_their_result_and_at_the_next_tags(text: str) -> None:
+    assert [one["moves"] for one in good(text.encode())] == ["h2e2 h9g7", "c3c4"]
+
+
+def test_a_comment_that_is_not_closed_spoils_its_own_game_alone() -> None:
+    text = '[Event "a"]\n1. 炮二平五 {open\n\n[Event "b"]\n1. 兵七进一 *\n'
+    first, second = pgn.read(text.encode(), "a.pgn")
+    assert first.problem == "game 1: a comment that begins with { is never closed; close it"
+    assert (second.line, second.fields["moves"]) == (4, "c3c4")
+
+
+def test_a_position_without_moves_can_be_asked_about_and_not_learnt_from(tmp_path: Path) -> None:
+    text = '[FEN "3k5/R8/1R7/9/9/9/9/9/9/4K4 w"]\n\n*\n'
+    (tmp_path / "puzzle.pgn").write_text(text, encoding="utf-8")
+    fen = good(text.encode())[0]["fen"]
+    assert row.arranged({"game": str(tmp_path / "puzzle.pgn")}) == {"game": str(tmp_path / "puzzle.pgn"), "fen": fen}
+    with pytest.raises(RecordError, match="field 'moves'"):
+        row.converted({"game": str(tmp_path / "puzzle.pgn")}, "tsv")
+
+
+def test_a_game_may_be_given_as_text_and_says_where_it_starts_itself() -> None:
+    assert row.arranged({"game": TEXT})["moves"] == MOVES
+    with pytest.raises(RecordError, match="the text given:1: game 1: ply 1"):
+        row.arranged({"game": '[Event "a"]\n1. 车一进九'})
+    with pytest.raises(RecordError, match="both fen and game: expected one of them"):
+        row.arranged({"game": TEXT, "fen": START})
+    assert "game" not in json.loads(row.converted({"game": TEXT}, "jsonl")[0])
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -81,6 +128,9 @@ def test_pgn_is_written_as_it_is_read() -> None:
     text = "\n".join(row.converted(fields, "pgn"))
     assert "1. 炮二平五 马８进７" in text
     assert good(text.encode())[0] == {"result": "1-0", "red": "红方", "moves": MOVES}
+    assert text.endswith("1-0\n")  # and a blank line before the next game
+    quoted = row.converted({"moves": MOVES, "event": 'a "b"\nc\\'}, "pgn")
+    assert good("\n".join([*quoted, *quoted]).encode())[1]["event"] == 'a "b" c\\'
     black = {"moves": "d9e9", "fen": "3k5/9/9/9/9/9/9/9/9/3R1K3 b - - 0 5"}
     text = "\n".join(row.converted(black, "pgn"))
     assert "5. … 将４平５" in text
@@ -107,8 +157,8 @@ def made_xqf(moves: list[tuple[str, str]], version: int, keys: bytes = bytes(16)
     for number, place in enumerate(listed):
         header[16 + ((number - own.piece - 1) % 32 if version >= xqf.TURNED else number)] = place
     header[51] = 1
-    header[0x130] = 4
-    header[0x131:0x135] = "红方".encode("gb18030")
+    header[0x130] = 6
+    header[0x131:0x137] = "郑惟桐".encode("gb18030")  # which is UTF-8, too
     body = bytearray()
     for number, (source, target) in enumerate([("a0", "a0"), *moves]):
         last = number == len(moves)
@@ -132,7 +182,7 @@ def test_xqf_of_every_kind(version: int, keys: bytes) -> None:
     raw = made_xqf([("h2", "e2"), ("h9", "g7")], version, keys)
     [record] = xqf.read(raw, "a.xqf")
     assert record.problem is None
-    assert record.fields == {"result": "1-0", "red": "红方", "moves": "h2e2 h9g7"}
+    assert record.fields == {"result": "1-0", "red": "郑惟桐", "moves": "h2e2 h9g7"}
 
 
 @pytest.mark.parametrize(

@@ -37,19 +37,23 @@ def test_an_illegal_game_is_refused_with_its_ply_and_why(moves: str, fen: str | 
         read_game(moves, fen)
 
 
-def test_lessons_are_a_game_its_image_and_what_follows_two_positions() -> None:
+def test_lessons_are_a_game_its_image_and_what_follows_positions() -> None:
     moves = "h2e2 h9g7 h0g2 i9h9 i0h0 b9c7 c3c4 g6g5 b2d2 g7h5 h0h5 i6i5"
-    game, image, *parts = lessons.of("moves", moves, None, "1-0")
-    assert game == (moves, "", "1-0")
-    assert image[0].startswith("b2e2 b9c7 b0c2")
-    assert image[1:] == ("", "*")
-    assert len(parts) == 2
-    for text, fen, result in parts:
-        part = read_game(text, fen)
-        assert 4 <= len(part.moves) <= 8
-        assert result in ("1-0", "*")
-    assert {result for *_, result in parts} == {"1-0", "*"}
-    assert moves.endswith(parts[0][0])
+    whole = mirrored = 0
+    for more in ("", " a3a4", " e3e4", " f0e1", " b0a2", " a0a1"):
+        game, *parts = lessons.of("moves", moves + more, None, "1-0")
+        assert game[:2] == (moves + more, "")
+        whole += game[2] == "*"
+        for text, fen, _ in parts:
+            part = read_game(text, fen)
+            assert 4 <= len(part.moves) < len(moves.split()) + 1
+            assert not text.startswith("b2e2")  # no game begins on the left that did not
+        assert sorted(result for *_, result in (game, *parts)) == ["*", "*", "1-0", "1-0"]
+        assert (moves + more).endswith(parts[1][0])
+        mirrored += not (moves + more).endswith(parts[0][0])
+    assert 0 < whole < 6
+    assert mirrored == 6
+    assert lessons.of("moves", "h2e2 h9g7", None, "0-1") == [("h2e2 h9g7", "", "0-1"), ("h2e2 h9g7", "", "*")]
 
 
 def test_chars_learns_whole_games_only() -> None:
