@@ -34,7 +34,14 @@ def console(stdout: bool = False) -> Console:
     """Give a rich console, on stderr unless the output is what was asked for."""
     from rich.console import Console
 
-    return Console(stderr=not stdout, highlight=False)
+    class Plain(Console):
+        """A console whose reader may leave, as that of any other output."""
+
+        def on_broken_pipe(self) -> None:
+            """Let what runs the command end it quietly."""
+            raise BrokenPipeError
+
+    return Plain(stderr=not stdout, highlight=False)
 
 
 class Notes(logging.Handler):

@@ -50,13 +50,14 @@ def command_for(task: str) -> Callable[..., None]:
     others = "Score this file of predictions, which answers FILE line by line, instead of a model."
     predictions = typer.Option(metavar="FILE", help=others, show_default=False)
     as_json = typer.Option("--json", help="Print one JSON object for each file and setting.")
+    unscored = getattr(form, "UNSCORED", ())
     parameters = [
         parameter("files", list[str], named, inspect.Parameter.empty),
         parameter("method", method | None, asked),
         parameter("predictions", str | None, predictions),
         parameter("json", bool, as_json, False),
         *(flag(field, form.Sweep) for field in rows.describe(form.Sweep)),
-        *(flag(field, form.Options) for field in rows.describe(form.Options)),
+        *(flag(field, form.Options) for field in rows.describe(form.Options) if field.name not in unscored),
         *(flag(field, group) for group in GROUPS for field in rows.describe(group)),
     ]
 

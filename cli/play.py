@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from nlptasks.errors import NlpkError
+from nlptasks.errors import NlpkError, UsageError
 from nlptasks.xiangqi.settings import Playing
 
 from . import console
@@ -24,6 +24,7 @@ HELP = (
     "a move such as 炮二平五 or h2e2 (or just the two squares); "
     "hint, undo, moves, flip, fen, save FILE (.pgn, .svg, .tsv), help, quit"
 )
+ENDINGS = (".pgn", ".svg", ".tsv")
 OVER = {"checkmate": "checkmate", "stalemate": "no move left", "repetition": "the position has stood three times"}
 
 
@@ -46,6 +47,8 @@ class Board:
     """Show pieces and moves in traditional characters."""
     limit: int = 200
     """Plies after which a game of the model with itself ends."""
+    save: str | None = None
+    """File to write the game into when it ends (.pgn, .svg, .tsv)."""
 
 
 def play(*, board: Board, playing: Playing, model: Model, machine: Computing) -> None:
@@ -82,6 +85,9 @@ class Table:
         self.board, self.load, self.game = board, load, game
         self.flipped = board.side == "black"
         self.last = ""
+        self.written: set[Path] = set()
+        if board.save is not None:
+            self.writable(board.save)
 
     @cached_property
     def mover(self) -> Any:  # noqa: ANN401 - as above
@@ -89,16 +95,30 @@ class Table:
         return self.load()
 
     def run(self) -> None:
-        """Play until the game or the input ends."""
+        """Play until the input ends, or the game that nobody else takes part in."""
         self.show()
-        while not self.is_over():
-            if self.is_mine():
-                if not self.obey(asked()):
-                    return
-            else:
-                self.make(self.mover.choice(self.game).move)
-                self.show()
-        console.console(True).print(f"{OVER.get(self.game.state, 'the end')}: {self.result()}")
+        told: Game | None = None
+        goes_on = True
+        while goes_on:
+            if self.is_over() and told is not self.game:
+                told = self.game
+                console.console(True).print(f"{OVER.get(self.game.state, 'the end')}: {self.result()}")
+            if self.is_over() and self.board.side == "none":
+                break
+            goes_on = self.obey(asked()) if self.is_over() or self.is_mine() else self.answer()
+        if self.board.save is not None:
+            self.store(self.board.save)
+
+    def answer(self) -> bool:
+        """Let the model move; where it cannot, a person may still say what is to be done."""
+        try:
+            move = self.mover.choice(self.game).move
+        except NlpkError as error:
+            console.note(str(error))
+            return self.board.side != "none" and self.obey(asked())
+        self.make(move)
+        self.show()
+        return True
 
     def is_over(self) -> bool:
         """Tell whether nobody can, or is to, move any more."""
@@ -128,7 +148,7 @@ class Table:
     def obey(self, line: str | None) -> bool:
         """Do what was typed; tell whether the game goes on."""
         words = (line or "").split()
-        if line is None or words[:1] in (["quit"], ["exit"], ["q"]):
+        if line is None or (words[:1] and words[0].lower() in ("quit", "exit", "q")):
             return False
         commands: dict[str, Callable[[list[str]], object]] = {
             "help": lambda rest: console.console(True).print(HELP),
@@ -166,7 +186,7 @@ class Table:
         """Show what the model would play."""
         from nlptasks.xiangqi.notation import chinese, iccs
 
-        for move, chance in self.mover.ranked(self.game)[:3]:
+        for move, chance in self.mover.advice(self.game)[:3]:
             text = chinese(self.game.now, move, traditional=self.board.traditional)
             console.console(True).print(f"{text} ({iccs(move)}) {chance:.0%}")
 
@@ -191,13 +211,35 @@ class Table:
         if not words:
             console.note("save where? Give a name: save game.pgn")
             return
-        path = Path(words[0])
+        self.store(" ".join(words))
+
+    def writable(self, name: str) -> Path:
+        """Take a name for the game's file, where nothing else is lost by that.
+
+        Raises:
+            UsageError: of no known ending, or there is such a file already, and not of this game.
+        """
+        path = Path(name)
+        if path.suffix.lower() not in ENDINGS:
+            raise UsageError(f"{name}: found the ending {path.suffix!r}, expected {', '.join(ENDINGS)}")
+        if path.exists() and path not in self.written:
+            raise UsageError(f"{name}: already there; choose another name")
+        return path
+
+    def store(self, name: str) -> None:
+        """Write the game into a file.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        path = self.writable(name)
+        text = saved(self.game, self.result(), path.suffix.lower(), traditional=self.board.traditional)
         try:
-            path.write_text(saved(self.game, self.result(), path.suffix.lower()), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
         except OSError as error:
-            console.note(f"{path}: cannot be written ({error.strerror}); choose another name")
-            return
-        console.note(f"game saved in {path}")
+            raise UsageError(f"{name}: cannot be written ({error.strerror}); choose another name") from None
+        self.written.add(path)
+        console.note(f"game saved in {name}")
 
     def show(self) -> None:
         """Draw the board."""
@@ -206,7 +248,9 @@ class Table:
         drawn = rows(self.game, flipped=self.flipped, traditional=self.board.traditional, coloured=coloured)
         for line in drawn:
             out.print(line, soft_wrap=True)
-        state = {"check": " 将军 check!", "repetition": " (this position has stood before)"}.get(self.game.state, "")
+        state = {"check": " 将军 check!", "repetition": " (this position has stood three times)"}.get(
+            self.game.state, ""
+        )
         out.print(f"{self.last}{state}" if self.last or state else "type a move, or help")
 
 
@@ -221,16 +265,16 @@ def asked() -> str | None:
     return line.decode("utf-8", "replace") if line else None
 
 
-def saved(game: Game, result: str, ending: str) -> str:
-    """Write a game as a file of some ending; PGN where it is none that is known."""
+def saved(game: Game, result: str, ending: str, *, traditional: bool) -> str:
+    """Write a game as a file of one of ENDINGS."""
     from nlptasks.xiangqi import pgn, row, svg
 
     if ending == ".svg":
-        return svg.drawn(game.now, game.moves[-1] if game.moves else None)
+        return svg.drawn(game.now, game.moves[-1] if game.moves else None, traditional=traditional)
     fields = {"moves": game.iccs, "fen": game.start.fen, "result": result}
     if ending == ".tsv":
         return "\n".join([row.HEADERS["tsv"], *row.converted(fields, "tsv"), ""])
-    return pgn.written(fields)
+    return pgn.written(fields, traditional=traditional)
 
 
 def rows(game: Game, *, flipped: bool, traditional: bool, coloured: bool) -> list[str]:

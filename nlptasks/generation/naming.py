@@ -32,7 +32,7 @@ class Naming:
     names: tuple[tuple[str, str, str], ...] = ()
     """What labels are called: field, value, name."""
     is_partial: bool = False
-    """Whether a record need not say all of its conditions."""
+    """Whether a record that says anything need not say all of its conditions."""
 
     @classmethod
     def of(cls, method: str, settings: Mapping[str, Any]) -> Naming:
@@ -74,7 +74,8 @@ class Naming:
         if self.method == "seq2seq" and "source" not in known and "prompt" in known:
             known["source"] = known.pop("prompt")  # a line of plain text, or an only text, is what is read
         given = self.given(fields)
-        named = [name for name in self.conditions if not self.is_partial or given.get(name) not in (None, "")]
+        is_partial = self.is_partial and (bool(given) or known.get("prompt") or known.get("label") is not None)
+        named = [name for name in self.conditions if not is_partial or given.get(name) not in (None, "")]
         known["sets"] = [f"{name}={self.label(name, given)}" for name in named]
         if self.vector:
             if fields.get(self.vector) is None:

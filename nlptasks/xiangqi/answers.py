@@ -41,6 +41,8 @@ class Answerer:
         """Answer with a model, or with the rules alone."""
         self.loaded, self.layout = loaded, Layout(loaded.method)
         self.last: Game | None = None
+        if loaded.options.svg is not None:
+            files.check_file(loaded.options.svg)
 
     def read(self, rows: Sequence[Row]) -> list[Example | RecordError]:
         """Read rows' games; one with an illegal move gives an error instead."""
@@ -54,6 +56,7 @@ class Answerer:
             laid = self.layout.laid(game, wanted(options.goal, game.now.red))
         except RecordError as error:
             return error
+        self.last = game
         first = laid.start if options.analyse else len(game.moves)
         return Example(Asked(game, laid, range(first, len(game.moves) + 1)), game.state)
 
@@ -63,7 +66,6 @@ class Answerer:
 
     def answer(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """Answer games, all in one pass."""
-        self.last = examples[-1].asked.game
         if self.loaded.writer is None:
             return [self.told(example, []) for example in examples]
         found = opinions(self.loaded.writer, self.layout, [example.asked for example in examples])
@@ -74,12 +76,17 @@ class Answerer:
         ranked = said[-1].ranked() if len(said[-1].moves) else []
         values: dict[int, float] | None = None
         if self.loaded.options.search:
-            values = search.values(self.loaded, example.asked.game, self.loaded.options.search) if ranked else {}
+            values = self.values(example.asked.game) if ranked else {}
             ranked = search.merged(ranked, values)
         told = self.told(example, ranked, values)
         if self.loaded.options.analyse:
             told["analysis"] = self.analysis(example.asked, said)
         return told
+
+    def values(self, game: Game) -> dict[int, float]:
+        """Look ahead from where a game stands."""
+        options = self.loaded.options
+        return search.values(self.loaded, game, options.search, wanted(options.goal, game.now.red))
 
     def told(
         self, example: Example, ranked: Sequence[tuple[int, float]], values: Mapping[int, float] | None = None
@@ -92,7 +99,7 @@ class Answerer:
         ]
         if values is not None:
             for told, (move, _) in zip(moves, ranked, strict=False):
-                told["value"] = round(values[move], 2) if move in values else None
+                told["value"] = round(values[move], 2) + 0.0  # never -0.0
         return {"moves": moves, "side": "red" if now.red else "black", "fen": now.fen, "state": example.state}
 
     def analysis(self, asked: Asked, said: Sequence[Opinion]) -> list[dict[str, Any]]:

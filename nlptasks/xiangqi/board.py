@@ -22,6 +22,8 @@ MOST = {KING: 1, ADVISOR: 2, ELEPHANT: 2, HORSE: 2, ROOK: 2, CANNON: 2, PAWN: 5}
 NAMES = {KING: "king", ADVISOR: "advisor", ELEPHANT: "elephant", PAWN: "pawn"}
 START = "rnbakabnr/9/1c5c1/p1p1p1p1p/9/9/P1P1P1P1P/1C5C1/9/RNBAKABNR w - - 0 1"
 
+#: Digits of a number that counts something at most.
+LONG = 9
 #: Where a piece of Red's may stand, for the kinds that may not stand everywhere.
 PALACE = frozenset(rank * FILES + file for rank in range(3) for file in (3, 4, 5))
 DIAGONALS = frozenset(rank * FILES + file for rank, file in ((0, 3), (0, 5), (1, 4), (2, 3), (2, 5)))
@@ -109,7 +111,7 @@ def read_fen(text: str) -> Position:
     side = parts[1].lower() if len(parts) > 1 else "w"
     if side not in ("w", "r", "b"):
         raise RecordError(f"FEN: found {parts[1]!r} for the side to move, expected w or b")
-    numbers = [int(part) if part.isdecimal() else 0 for part in (*parts[4:6], "", "")]
+    numbers = [int(part) if part.isdecimal() and len(part) <= LONG else 0 for part in (*parts[4:6], "", "")]
     position = Position(squares, side != "b", numbers[0], max(1, numbers[1]))
     check(position)
     return position

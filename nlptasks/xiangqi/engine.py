@@ -6,17 +6,18 @@ read, which is soon; `go infinite` and `go ponder` keep it until `stop`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from nlptasks.errors import NlpkError
+from nlptasks.errors import NlpkError, RecordError
 from nlptasks.xiangqi import rules
-from nlptasks.xiangqi.board import START
+from nlptasks.xiangqi.board import LONG, START
 from nlptasks.xiangqi.games import Game, check
 from nlptasks.xiangqi.mover import Choice, Mover
 from nlptasks.xiangqi.notation import read_uci, uci
-from nlptasks.xiangqi.search import BREADTHS
+from nlptasks.xiangqi.search import BREADTHS, LATER, LOST
 
 #: Moves that the rest of the time must do for, and the share of a move's time that is thought through.
 MOVES_LEFT, SHARE = 30, 0.8
@@ -64,11 +65,10 @@ class Engine:
 
     def uci(self, words: Sequence[str]) -> Iterable[str]:
         """Say who this is and what can be set."""
-        playing = self.mover.playing
         yield f"id name {self.name}"
         yield "id author the nlpk project"
         yield "option name UCI_Variant type combo default xiangqi var xiangqi"
-        yield f"option name Search type spin default {playing.search} min 0 max {len(BREADTHS)}"
+        yield f"option name Search type spin default {self.mover.depth} min 0 max {len(BREADTHS)}"
         yield "uciok"
 
     def ucinewgame(self, words: Sequence[str]) -> Iterable[str]:
@@ -95,14 +95,21 @@ class Engine:
         """
         self.game, self.kept = None, None
         place = words.index("moves") if "moves" in words else len(words)
-        start = rules.start_of(START if words[:1] == ["startpos"] else " ".join(words[1:place]))
+        kind, told = words[:1], words[1:place]
+        if kind not in (["startpos"], ["fen"]) or (kind == ["startpos"] and told):
+            raise RecordError(f"position {' '.join(words)[:40]!r}: expected startpos or fen FEN, then moves and moves")
+        start = rules.start_of(" ".join(told) if kind == ["fen"] else START)
         moves = [read_uci(word) for word in words[place + 1 :]]
-        check(start, moves)
+        try:
+            check(start, moves)
+        except RecordError as error:
+            raise RecordError(f"{error} (squares in ICCS, whose ranks begin with 0)") from None
         self.game = Game(start, tuple(moves))
         return []
 
     def go(self, words: Sequence[str]) -> Iterable[str]:
         """Choose a move."""
+        self.kept = None
         if self.game is None:
             return ["info string no position", "bestmove (none)"]
         if self.game.state in ("checkmate", "stalemate"):
@@ -130,7 +137,9 @@ class Engine:
 def numbers(words: Sequence[str]) -> dict[str, int]:
     """Read the numbers of `go`, such as movetime 100; what is no number is left out."""
     return {
-        name: int(value) for name, value in pairwise(words) if value.lstrip("-").isdecimal() and not name.isdecimal()
+        name: int(value)
+        for name, value in pairwise(words)
+        if value.removeprefix("-").isdecimal() and len(value) <= LONG and not name.isdecimal()
     }
 
 
@@ -156,5 +165,9 @@ def depth(told: dict[str, int]) -> int | None:
 
 def report(choice: Choice, spent: int) -> str:
     """Say what was found."""
-    score = round(100 * (choice.value if choice.value is not None else 0))
-    return f"info depth {max(1, choice.plies)} score cp {score} time {spent} pv {uci(choice.move)}"
+    value = choice.value or 0.0
+    score = f"cp {round(100 * value)}"
+    if abs(value) > LOST / 2:
+        plies = 1 + round(math.log(abs(value) / LOST, LATER))
+        score = f"mate {max(1, plies // 2) * (1 if value > 0 else -1)}"
+    return f"info depth {max(1, choice.plies)} score {score} time {spent} pv {uci(choice.move)}"

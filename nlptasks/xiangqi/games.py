@@ -70,8 +70,9 @@ def read_game(moves: str, fen: str | None = None) -> Game:
         RecordError: the start is no position, or a move cannot be read or is illegal; it says which ply and why.
     """
     start = rules.start_of(fen) if fen else STARTING
-    numbers = numbered(start, [text for text in BETWEEN.split(moves) if text])
-    check(start, numbers)
+    texts = [text for text in BETWEEN.split(moves) if text]
+    numbers = numbered(start, texts)
+    check(start, numbers, texts)
     return Game(start, tuple(numbers))
 
 
@@ -97,8 +98,13 @@ def numbered(start: Position, texts: Sequence[str]) -> list[int]:
     return found
 
 
-def check(start: Position, moves: Sequence[int]) -> None:
+def check(start: Position, moves: Sequence[int], texts: Sequence[str] = ()) -> None:
     """Refuse a game with an illegal move.
+
+    Args:
+        start: where it starts.
+        moves: their numbers.
+        texts: how they were written, where that is known.
 
     Raises:
         RecordError: there is one.
@@ -110,7 +116,9 @@ def check(start: Position, moves: Sequence[int]) -> None:
     if wrong.any():
         ply = int(wrong.argmax())
         position = rules.replayed(start, moves[:ply])[-1]
-        raise RecordError(f"ply {ply + 1}: {ICCS[moves[ply]]} is illegal: {why(position, moves[ply])}")
+        name = ICCS[moves[ply]]
+        said = name if not texts or texts[ply] == name else f"{texts[ply]} ({name})"
+        raise RecordError(f"ply {ply + 1}: {said} is illegal: {why(position, moves[ply])}")
 
 
 def boards_of(start: Position, moves: Sequence[int]) -> tuple[Boards, Turns]:

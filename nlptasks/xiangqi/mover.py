@@ -51,12 +51,24 @@ class Mover:
         self.dice = random.Random(playing.seed)
         self.depth = playing.search if loaded.method == "moves" else 0
 
+    def result(self, game: Game) -> str:
+        """Give the result that the side to move plays for."""
+        return wanted(self.playing.goal if self.loaded.method == "moves" else "any", game.now.red)
+
     def ranked(self, game: Game) -> Ranked:
         """List the legal moves with the model's probabilities, the likeliest first."""
-        goal = self.playing.goal if self.loaded.method == "moves" else "any"
-        laid = self.layout.laid(game, wanted(goal, game.now.red))
+        laid = self.layout.laid(game, self.result(game))
         said = opinions(self.writer, self.layout, [Asked(game, laid, [len(game.moves)])])
         return said[0][0].ranked()
+
+    def advice(self, game: Game) -> Ranked:
+        """List the legal moves as they would be played, the best first, with the model's probabilities."""
+        ranked = self.ranked(game)
+        return search.merged(ranked, self.values(game, self.depth)) if self.depth else ranked
+
+    def values(self, game: Game, plies: int) -> dict[int, float]:
+        """Look ahead."""
+        return search.values(self.loaded, game, plies, self.result(game))
 
     def choice(self, game: Game, seconds: float | None = None, depth: int | None = None) -> Choice:
         """Choose a move.
@@ -72,20 +84,19 @@ class Mover:
         plies = self.depth if depth is None or self.loaded.method != "moves" else depth
         found: dict[int, float] = {}
         reached = 0
-        for reached in range(1, plies + 1):
-            spent = time.monotonic() - began
-            if seconds is not None and spent * DEEPER > seconds:
-                reached -= 1
+        for ahead in range(1, plies + 1) if seconds is not None else range(plies, plies + 1):
+            if seconds is not None and (time.monotonic() - began) * DEEPER > seconds:
                 break
-            found = search.values(self.loaded, game, reached)
+            if ahead:
+                found, reached = self.values(game, ahead), ahead
         if not found:
             move = drawn(ranked, self.playing.temperature, self.playing.top_p, self.dice)
             return Choice(move, chances[move])
         move = self.best(search.merged(ranked, found), found)
-        return Choice(move, chances[move], found.get(move), reached)
+        return Choice(move, chances[move], found[move], reached)
 
     def best(self, merged: Sequence[tuple[int, float]], found: dict[int, float]) -> int:
         """Draw among the moves that are about as good as the best one."""
         top = merged[0][0]
-        good = [one for one in merged if found.get(one[0], -search.LOST) >= found[top] - search.TRUST]
+        good = [one for one in merged if found[one[0]] >= found[top] - search.TRUST]
         return drawn(good, self.playing.temperature, self.playing.top_p, self.dice)

@@ -176,8 +176,10 @@ def by_place(place: str, squares: Sequence[int], position: Position, kind: int) 
     if not crowded:
         ordered = sorted(squares, key=lambda square: -own_rank(square, position.red))
         crowded = [ordered] if ordered else []
-    index = {"f": 0, "+": 0, "m": 1, "b": -1, "-": -1}[place]
-    return [file[index] for file in crowded if len(file) > index]
+    if place == "m":
+        return [file[1] for file in crowded if len(file) == len("前中后")]
+    index = {"f": 0, "+": 0, "b": -1, "-": -1}[place]
+    return [file[index] for file in crowded]
 
 
 def reached(found: re.Match[str], position: Position, source: int) -> int | None:

@@ -177,7 +177,7 @@ def fields_of(game: Text) -> dict[str, Any]:
     return found | ({} if is_usual else {"fen": played.start.fen}) | {"moves": played.iccs}
 
 
-def written(fields: Mapping[str, Any]) -> str:
+def written(fields: Mapping[str, Any], *, traditional: bool = False) -> str:
     """Write a record as PGN, in Chinese notation.
 
     Raises:
@@ -191,7 +191,7 @@ def written(fields: Mapping[str, Any]) -> str:
     number, line = game.start.number, "" if game.start.red else f"{game.start.number}. …"
     lines.append("")
     for position, move in zip(game.positions, game.moves, strict=False):
-        text = notation.chinese(position, move)
+        text = notation.chinese(position, move, traditional=traditional)
         line = f"{number}. {text}" if position.red else f"{line} {text}"
         if not position.red:
             lines.append(line)

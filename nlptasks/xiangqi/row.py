@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -167,6 +167,9 @@ METHODS = {
     ),
 }
 
+#: Options that only asking has: scores are of every move of a game.
+UNSCORED = ("top_k", "goal", "analyse", "search", "traditional", "svg")
+
 #: Columns of a table without a header, for each method's training file, for dev files and for asking.
 COLUMNS = dict.fromkeys(METHODS, ("moves", "fen"))
 COLUMNS_ASKED = ("moves", "fen")
@@ -217,6 +220,15 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
 
     row = rows.parse(Scored, named(fields))
     return [asdict(Lesson(*one)) for one in lessons.of(method, row.moves, row.fen, row.result)]
+
+
+def checking(values: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    """Give what refuses a record to score whose game is empty or has an illegal move."""
+
+    def look(fields: Mapping[str, Any]) -> None:
+        rows.parse(Scored, named(fields))
+
+    return look
 
 
 def named(fields: Mapping[str, Any]) -> dict[str, Any]:

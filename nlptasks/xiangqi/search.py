@@ -34,6 +34,8 @@ EXCHANGES = 3
 #: Pieces in pawns; a pawn is worth twice as much across the river.
 WORTH = {PAWN: 1.0, ADVISOR: 2.0, ELEPHANT: 2.0, HORSE: 4.0, CANNON: 4.5, ROOK: 9.0}
 LOST = 1000.0
+#: What a mate is worth a ply later: it is better sooner, and worse for the other side.
+LATER = 0.999
 #: Pawns that a move's probability, e times as high, makes up for.
 TRUST = 0.25
 
@@ -52,23 +54,24 @@ class Level:
     """Whether the side to move need not take part in an exchange."""
 
 
-def values(loaded: Loaded, game: Game, plies: int) -> dict[int, float]:
+def values(loaded: Loaded, game: Game, plies: int, result: str = "*") -> dict[int, float]:
     """Give moves their values in pawns, for the side to move.
 
     Args:
         loaded: a model of method moves.
         game: which goes on.
         plies: to look ahead with the model.
+        result: that the model is to follow moves for.
 
     Returns:
-        The moves that were followed.
+        The value of every legal move.
 
     Raises:
         UsageError: the model is of another method.
     """
     if loaded.method != "moves":
         raise UsageError(f"--search {plies}: needs a model of method moves; leave it out")
-    laid = Layout(loaded.method).laid(game)
+    laid = Layout(loaded.method).laid(game, result)
     draft = loaded.player.begin([laid.ids], beside=None if laid.beside is None else [laid.beside])
     boards, red = game.boards[0][-1:], game.boards[1][-1:]
     levels: list[Level] = []
@@ -126,7 +129,8 @@ def backed_up(levels: Sequence[Level]) -> Floats:
         best = standing(level) if level.may_stop else np.full(len(level.boards), -math.inf)
         best[level.dead] = -LOST
         np.maximum.at(best, below.parents, result)
-        above = np.where(np.isinf(best), standing(level), best) * 0.999  # a mate is better sooner, a loss later
+        above = np.where(np.isinf(best), standing(level), best)
+        above = np.where(np.abs(above) > LOST / 2, above * LATER, above)
     return np.zeros(0)
 
 
@@ -151,10 +155,5 @@ WORTHS = worths()
 
 
 def merged(ranked: Sequence[tuple[int, float]], found: Mapping[int, float]) -> list[tuple[int, float]]:
-    """Put moves in the order of their values and probabilities; those that were not followed come last."""
-
-    def good(one: tuple[int, float]) -> tuple[bool, float]:
-        move, chance = one
-        return move in found, found.get(move, 0.0) + TRUST * math.log(max(chance, 1e-9))
-
-    return sorted(ranked, key=good, reverse=True)
+    """Put moves in the order of their values and probabilities."""
+    return sorted(ranked, key=lambda one: found[one[0]] + TRUST * math.log(max(one[1], 1e-9)), reverse=True)

@@ -54,6 +54,43 @@ def test_a_game_is_saved(nlpk: Nlpk, tmp_path: Path, name: str, holds: str) -> N
     assert "undo" in result.out.decode()
 
 
+def test_a_game_that_is_over_can_be_saved_and_taken_back(nlpk: Nlpk, tmp_path: Path) -> None:
+    start = ("--side", "both", "--fen", "3k5/R8/1R7/9/9/9/9/9/9/4K4 w")
+    won, again = tmp_path / "won game.pgn", tmp_path / "end.pgn"
+    given = f"b7b9\nsave {won}\nundo\na8a5\n"
+    result = nlpk("play", *start, "--save", again, stdin=given)
+    assert result.status == 0
+    assert "checkmate: 1-0" in result.out.decode()
+    assert '[Result "1-0"]' in won.read_text(encoding="utf-8")
+    assert '[Result "*"]' in again.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_over_but_the_game_itself(nlpk: Nlpk, tmp_path: Path) -> None:
+    kept, own = tmp_path / "kept.tsv", tmp_path / "own.tsv"
+    kept.write_text("precious", encoding="utf-8")
+    given = f"h2e2\nsave {kept}\nsave {tmp_path}/x.png\nsave {own}\nh9g7\nsave {own}\n"
+    result = nlpk("play", "--side", "both", stdin=given)
+    assert kept.read_text(encoding="utf-8") == "precious"
+    assert "kept.tsv: already there; choose another name" in result.err
+    assert "found the ending '.png', expected .pgn, .svg, .tsv" in result.err
+    assert "h2e2 h9g7" in own.read_text(encoding="utf-8")
+    refused = nlpk("play", "--side", "both", "--save", kept)
+    assert refused.status == 2
+    assert "kept.tsv: already there" in refused.complaint
+
+
+def test_what_the_model_cannot_go_on_with_is_told_and_can_be_saved(
+    nlpk: Nlpk, xiangqi_models: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pgn"
+    given = f"save {path}\nquit\n"
+    start = ("--fen", "3k5/9/9/9/9/9/9/9/9/4K4 b")
+    result = nlpk("play", *start, "--model", xiangqi_models["chars"], stdin=given)
+    assert result.status == 0
+    assert "chars" in result.err
+    assert path.is_file()
+
+
 def test_against_the_model(nlpk: Nlpk, xiangqi_models: dict[str, Path]) -> None:
     model = ("--model", xiangqi_models["moves"], "--seed", "1")
     result = nlpk("play", *model, stdin="炮二平五\nhint\nmoves\nundo\nmoves\n")

@@ -21,7 +21,7 @@ def test_the_best_moves(nlpk: Nlpk, model: tuple[str, str]) -> None:
     told = line["prediction"]
     assert set(told) == {"moves", "side", "fen", "state"}
     assert len(told["moves"]) == 3
-    assert set(told["moves"][0]) == {"iccs", "chinese", "probability"}
+    assert set(told["moves"][0]) == {"iccs", "chinese", "probability", "value"}
     assert (told["side"], told["state"]) == ("red", "playing")
 
 
@@ -58,6 +58,26 @@ def test_games_are_converted_and_bad_ones_named(nlpk: Nlpk, tmp_path: Path) -> N
     ]
     assert f"{two}:1: game 1: ply 1: '炮三平五': no piece on the board can move so; left out" in result.err
     assert result.status == 1
+
+
+def test_the_last_record_is_drawn_whatever_its_length(nlpk: Nlpk, model: tuple[str, str], tmp_path: Path) -> None:
+    given = "h2e2\nh2e2 h9g7 h0g2 i9h9\nh2e2 h9g7\n"
+    drawn, alone = tmp_path / "drawn.svg", tmp_path / "alone.svg"
+    assert nlpk("predict", "xiangqi", "--svg", drawn, *model, stdin=given).status == 0
+    assert nlpk("predict", "xiangqi", "--svg", alone, "--moves", "h2e2 h9g7", *model).status == 0
+    assert drawn.read_text(encoding="utf-8") == alone.read_text(encoding="utf-8")
+    refused = nlpk("predict", "xiangqi", "--svg", tmp_path / "no" / "x.svg", *model, stdin=given)
+    assert refused.status == 2
+    assert f"x.svg: there is no folder {tmp_path / 'no'}" in refused.complaint
+
+
+def test_a_game_that_cannot_be_scored_is_named_and_the_others_count(nlpk: Nlpk, model: tuple[str, str]) -> None:
+    given = "moves\nh2e2 h9g7\nh2e2 h2e2\nh2e2\n"
+    result = nlpk("eval", "xiangqi", "-", "--format", "tsv", "--json", *model, stdin=given)
+    assert result.status == 1
+    assert "stdin:3: ply 2: h2e2 is illegal" in result.err
+    assert (result.lines[0]["records"], result.lines[0]["failed"]) == (2, 1)
+    assert nlpk("eval", "xiangqi", "-", "--search", "1", *model, stdin=given).status == 2
 
 
 def test_games_are_scored(nlpk: Nlpk, model: tuple[str, str], tmp_path: Path) -> None:

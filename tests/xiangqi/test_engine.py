@@ -51,6 +51,30 @@ def test_go_infinite_waits_for_stop(engine: Engine) -> None:
     assert len(said) == 3
 
 
+def test_a_new_go_forgets_the_move_that_was_kept(engine: Engine) -> None:
+    said = talk(engine, "go infinite", "go depth 1", "stop")
+    assert [line.split()[0] for line in said] == ["info", "info", "bestmove"]
+
+
+def test_a_mate_is_told_as_one(engine: Engine) -> None:
+    said = talk(engine, "position fen 3k5/R8/1R7/9/9/9/9/9/9/4K4 w - - 0 1", "go depth 1")
+    assert "score mate 1" in said[0]
+    said = talk(engine, "position fen 5k3/9/9/9/9/9/9/r8/1r7/3K5 w - - 0 1", "go depth 2")
+    assert "score mate -1" in said[0]
+
+
+@pytest.mark.parametrize("line", ["position foo 9/9", "position startpos move h3e3", "position", "position here"])
+def test_a_position_is_one_or_the_other(engine: Engine, line: str) -> None:
+    [said] = talk(engine, line)
+    assert said.endswith("expected startpos or fen FEN, then moves and moves")
+
+
+def test_a_number_beyond_all_measure_is_none(engine: Engine) -> None:
+    said = talk(engine, f"go movetime {'9' * 5000}", f"position fen 4k4/9/9/9/9/9/9/9/9/3K5 w - - {'9' * 5000} 1", "d")
+    assert said[1].startswith("bestmove ")
+    assert said[2].startswith("info string 4k4/9/9")
+
+
 def test_rubbish_changes_nothing(engine: Engine) -> None:
     assert talk(engine, "", "  ", "\ufffd\x00 what", "debug on") == ["info string unknown command '\ufffd\\x00'"]
     assert talk(engine, "position fen nonsense", "go", "d") == [
@@ -60,7 +84,7 @@ def test_rubbish_changes_nothing(engine: Engine) -> None:
         "info string no position",
     ]
     assert talk(engine, "position startpos moves a1a9") == [
-        "info string ply 1: a0a8 is illegal: the rook cannot go there"
+        "info string ply 1: a0a8 is illegal: the rook cannot go there (squares in ICCS, whose ranks begin with 0)"
     ]
     assert talk(engine, "position startpos moves zz") == [
         "info string 'zz' is no move in UCI notation; expected one such as h3e3, ranks from 1"

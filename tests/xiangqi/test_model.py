@@ -296,8 +296,10 @@ def test_the_look_ahead_reads_a_line_as_a_game_is_read(opened: Open) -> None:
         assert torch.allclose(logits, anew, atol=1e-4)
 
 
-def test_moves_that_were_not_followed_come_last() -> None:
-    assert [move for move, _ in search.merged([(1, 0.6), (2, 0.3), (3, 0.1)], {2: 1.0, 3: 5.0})] == [3, 2, 1]
+def test_moves_come_by_value_and_probability_together() -> None:
+    ranked = [(1, 0.6), (2, 0.3), (3, 0.1)]
+    assert [move for move, _ in search.merged(ranked, {1: 0.0, 2: 1.0, 3: 5.0})] == [3, 2, 1]
+    assert [move for move, _ in search.merged(ranked, {1: 0.0, 2: 0.1, 3: 0.1})] == [1, 2, 3]
 
 
 def test_drawing_moves() -> None:
