@@ -24,7 +24,10 @@ from make import Piece  # noqa: E402
 EVERYDAY = "everyday"
 #: Share of the questions that take a form which the samples do not have, and of those what is asked.
 SHARE = 0.5
-SHAPES = {"which": 22, "ask": 10, "COUNT": 10, "AVG": 8, "SUM": 10, "MAX": 5, "MIN": 5, "strange": 5, "whole": 10}
+SHAPES = {
+    **{"which": 24, "column": 10, "ask": 10, "COUNT": 9, "AVG": 8, "SUM": 10, "MAX": 5, "MIN": 5},
+    **{"strange": 5, "whole": 9, "most": 5, "least": 4},
+}
 #: What is beside each other in a question: so many values, behind a condition of another kind or not.
 CONDITIONS = {(1, False): 5, (2, False): 7, (3, False): 1, (0, True): 6, (1, True): 7, (2, True): 2}
 PEOPLE = ("名", "位")
@@ -42,7 +45,16 @@ class Asker(samples.Asker):
             return self.made(self.say("everyday strange"), {})
         if shape == "whole":
             return self.whole(self.random.choice(["AVG", "MAX", "MIN", "SUM", "COUNT"]))
+        if shape in ("most", "least"):
+            return self.best(shape)
         return self.asked(shape)
+
+    def best(self, shape: str) -> dict[str, object]:
+        """Ask which value of another column stands beside the most or the least."""
+        at, other = self.random.choice(self.ordered), self.random.choice(self.texts)
+        said = self.say(f"everyday {shape}", c=self.called(at), d=self.called(other), **self.words(at))
+        order = f" ORDER BY {samples.quoted(self.table.columns[at].name)}" + (" DESC" if shape == "most" else "")
+        return self.made(said, self.text([("", other)], [], "") + order + " LIMIT 1")
 
     def whole(self, aggregate: str) -> dict[str, object]:
         """Ask for one number of the whole table."""
@@ -60,6 +72,10 @@ class Asker(samples.Asker):
         if shape == "which":
             kind = self.random.choice(["which", "which", "everyday who" if of_people else "everyday short"])
             said, select = self.say(kind, p=text), [("", 0)]
+        elif shape == "column":
+            asked_for = [one for one in self.texts if one not in {piece.column for piece in pieces}] or self.texts
+            at = self.random.choice(asked_for)
+            said, select = self.say("everyday column", p=text, c=self.called(at)), [("", at)]
         elif shape == "ask":
             said, select = self.say("ask", p=text + self.table.noun, c=self.called(at)), [("", at)]
         elif shape == "COUNT":

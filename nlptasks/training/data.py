@@ -72,7 +72,7 @@ def load(source: Source, recipe: Recipe) -> Table:
         InputError: it cannot be read, or holds no usable record.
     """
     sha256 = fingerprint(source)
-    code = [files.fingerprint(str(sys.modules[name].__file__)) for name in (*makers(recipe.kind), *MAKERS)]
+    code = [files.fingerprint(str(path)) for path in makers(recipe.kind)]
     beside = tuple(files.fingerprint(name) for name in recipe.beside)
     made_of = (sha256, source, recipe.purpose, recipe.names, recipe.kind.__qualname__, code, beside)
     folder = places.cache() / "data" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
@@ -88,16 +88,14 @@ def load(source: Source, recipe: Recipe) -> Table:
     return table
 
 
-#: The modules that, beside a row's own, decide what comes out of a file.
-MAKERS = (files.__name__, rows.__name__, recipes.__name__, __name__)
+#: The modules that, beside those of a row's own folder, decide what comes out of a file.
+MAKERS = (files, rows, recipes)
 
 
-def makers(kind: type) -> list[str]:
-    """Name the module of a row, and those of its folder that this imports whole."""
-    own = kind.__module__
-    folder = own.rpartition(".")[0] + "."
-    modules = [one.__name__ for one in vars(sys.modules[own]).values() if isinstance(one, types.ModuleType)]
-    return [own, *(name for name in modules if name.startswith(folder))]
+def makers(kind: type) -> list[Path]:
+    """Name the source files that decide what comes out of a file: a row's whole folder, which may import them late."""
+    own = Path(str(sys.modules[kind.__module__].__file__)).parent
+    return [*sorted(own.glob("*.py")), *(Path(str(module.__file__)) for module in MAKERS), Path(__file__)]
 
 
 def complain(table: Table, report: Mapping[str, Any]) -> None:

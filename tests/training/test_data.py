@@ -171,11 +171,10 @@ def test_the_same_bytes_are_read_once(tmp_path: Path) -> None:
 
 
 def test_rows_are_made_again_where_the_code_that_makes_them_is_another() -> None:
-    assert data.makers(COSENT.kind) == ["nlptasks.similarity.row"]
-    assert data.makers(qa.METHODS["mlm"].row) == [
-        f"nlptasks.qa.{name}" for name in ("row", "formats", "pairs_row", "spans")
-    ]
-    assert data.makers(Odd) == [Odd.__module__]
+    found = {f"{path.parent.name}/{path.name}" for path in data.makers(qa.METHODS["mlm"].row)}
+    assert {"qa/row.py", "qa/spans.py", "files/__init__.py", "nlptasks/rows.py", "training/data.py"} <= found
+    assert "similarity/row.py" in {f"{path.parent.name}/{path.name}" for path in data.makers(COSENT.kind)}
+    assert all(path.is_file() for path in data.makers(Odd))
 
 
 def test_one_file_read_for_two_purposes_gives_two_tables(tmp_path: Path) -> None:
