@@ -152,6 +152,8 @@ def assembled(example: Example, scores: SlotScores, found: Sequence[Found]) -> H
     group = tuple(int(column) for column in np.flatnonzero(scores.group[:-1].argmax(1)))
     select, logprob = selected(scores, grouped=bool(group))
     order, limit = sorting(example, scores)
+    if order and order.aggregate and not group:  # to count rows of each, there must be something that they are of
+        group = tuple(column for aggregate, column in select if not aggregate and column != STAR)
     connective = joined(scores, found)
     logprob += sum(one.logprob for one in found)
     found = [part for one in found for part in one.spelt(connective)]

@@ -117,6 +117,13 @@ def test_beside_an_aggregate_stand_no_columns_and_no_second_count(companies: Tab
     assert next(iter(hypotheses(example, counted))).query.select == (("COUNT", 0),)
 
 
+def test_what_is_counted_to_be_ordered_by_is_grouped(companies: Table, encoder: Encoder) -> None:
+    example = encoder.read("哪个行业的公司最多", companies)
+    scores = certain(example, QUERIES["哪个行业的公司最多"])
+    scores.group[:] = logs(np.array([SURE, 0.0]))
+    assert next(iter(hypotheses(example, scores))).query.form() == QUERIES["哪个行业的公司最多"].form()
+
+
 def test_other_queries_follow_the_likelier_first(companies: Table, encoder: Encoder) -> None:
     question, query = next(iter(QUERIES.items()))
     example = encoder.read(question, companies)
