@@ -62,6 +62,11 @@ def alternation(words: dict[str, str], *, at_end: bool) -> re.Pattern[str]:
     return re.compile(rf"({joined})(?:了|在|于|到|过|有|是)?$" if at_end else rf"^(?:的|这|{MEASURE})({joined})")
 
 
+#: What stands between the two ends of a range, which are numbers or dates: 2018年到2020年.
+RANGE_BEHIND = re.compile(rf"{MEASURE}(?:到|至|[~～—–-])\s?[\d零〇一二两三四五六七八九十百千万亿]")
+RANGE_BEFORE = re.compile(
+    r"[\d零〇一二两三四五六七八九十百千万亿][年月日号%％]?[^\d的，、。\s]{0,2}(?:到|至|[~～—–-])\s?$"
+)
 OPERATORS = tuple(BEFORE)
 BEFORE_PATTERN, BEHIND_PATTERN = alternation(BEFORE, at_end=True), alternation(BEHIND, at_end=False)
 BEFORE_OF = {word: operator for operator, words in BEFORE.items() for word in words.split()}
@@ -82,6 +87,10 @@ def operators(question: str, start: int, end: int) -> set[str]:
         found.add(BEFORE_OF[match[1]])
     if match := BEHIND_PATTERN.search(behind):
         found.add(BEHIND_OF[match[1]])
+    if RANGE_BEHIND.match(behind):
+        found.add(">=")
+    if RANGE_BEFORE.search(before):
+        found.add("<=")
     if before.endswith("比"):
         found |= {operator for operator, pattern in COMPARED.items() if pattern.search(behind)}
     return found
