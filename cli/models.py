@@ -167,7 +167,7 @@ def pack(
         str, typer.Option(metavar="DIR|NAME", help="Backbone to stand on, which must stay there; none for none.")
     ] = places.EMBEDDED,
     bits: Annotated[
-        int, typer.Option(metavar="N", help="Of a weight, 8 or 4; what the backbone does not have takes 8.")
+        int, typer.Option(metavar="N", help="Of a weight: 4 or 8, what the backbone does not have 8; or 16.")
     ] = 8,
 ) -> None:
     """Write a small copy of a model: few bits a weight, and only what differs from the backbone."""

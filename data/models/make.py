@@ -72,7 +72,7 @@ def make(recipe: Path, data: Path, work: Path, again: bool, anew: bool) -> None:
         (place / "trained").touch()
         shutil.rmtree(model, ignore_errors=True)
     if not model.is_dir():
-        run('nlpk models pack "$RUN" --out "$MODEL" --bits 4', said)
+        run(packing(told), said)
         (place / "scores.json").unlink(missing_ok=True)
     if anew or not (place / "scores.json").is_file():
         lines = {one: run(one, said).splitlines() for one in dict.fromkeys(one["command"] for one in told["scores"])}
@@ -87,6 +87,11 @@ def make(recipe: Path, data: Path, work: Path, again: bool, anew: bool) -> None:
 def folder_of(told: Mapping[str, Any]) -> Path:
     """Tell where the package keeps a model."""
     return ROOT / "nlptasks" / told["task"] / "embedded" / told["method"]
+
+
+def packing(told: Mapping[str, Any]) -> str:
+    """Give the command that makes a run small; what stands on no backbone has 16 bits a weight."""
+    return f'nlpk models pack "$RUN" --out "$MODEL" --bits {told.get("bits", 4)}'
 
 
 def run(command: str, said: Mapping[str, str]) -> str:
@@ -115,7 +120,7 @@ def card(recipe: Path, told: Mapping[str, Any], scores: list[dict[str, Any]]) ->
     lines += ["", told.get("licence", NOTICE).strip(), "", "## How it was made", ""]
     lines += [f"`python data/models/make.py data/models/{recipe.name} --data DATA --work WORK` ran:", "", "```sh"]
     lines += [" ".join(one.split()) for one in [*told.get("prepare", []), told["train"]]]
-    lines += ['nlpk models pack "$RUN" --out "$MODEL" --bits 4', "```", "", "## Scores", ""]
+    lines += [packing(told), "```", "", "## Scores", ""]
     for one, found in zip(told["scores"], scores, strict=True):
         shown = ", ".join(f"{name} {found[name]:.3f}" for name in one["shown"])
         records = f" ({found['records']:,} records)" if found["records"] else ""

@@ -16,6 +16,8 @@ from torch import Tensor
 
 DELTA, HALVES, SCALE, ROWS = ".delta", ".halves", ".scale", ".rows"
 LARGEST, LARGEST_HALF = 127, 7
+#: Bits of float16.
+HALF = 16
 #: Columns that share a scale in four bits.
 GROUP = 32
 #: A scale below which a row is as good as zeros; of float16 the least with all its digits.
@@ -23,17 +25,21 @@ SMALLEST, SMALLEST_HALF = 1e-12, 2.0**-14
 
 
 def packed(tensors: Mapping[str, Tensor], base: Mapping[str, Tensor], *, bits: int = 8) -> dict[str, Tensor]:
-    """Store matrices in few bits.
+    """Store matrices in few bits each number.
 
     Args:
         tensors: by name.
         base: by name; what they are put on. One of another shape does not count.
-        bits: 8 or 4; what the base lacks, and what has columns that make no groups, takes 8.
+        bits: 8 or 4; what the base lacks, and what has columns that make no groups, takes 8. With 16 nothing is put on
+            the base, and all matrices are float16.
     """
     found: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if tensor.ndim != 2 or not tensor.is_floating_point():
             found[name] = tensor
+            continue
+        if bits == HALF:
+            found[name] = tensor.half()
             continue
         whole, under = tensor.float(), fitting(base.get(name), tensor.shape)
         delta = whole if under is None else whole - under

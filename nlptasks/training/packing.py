@@ -45,14 +45,14 @@ def pack(found: Checkpoint, out: Path, base: str | None, *, bits: int = 8) -> Pa
         found: the model.
         out: a new folder, made here.
         base: a backbone by folder or name, which must be there whenever the copy is loaded; none for none.
-        bits: of a weight that the base has, too, 8 or 4; of others 8.
+        bits: of a weight that the base has, too, 8 or 4, of others 8; or 16 for all.
 
     Raises:
         UsageError: the folder is there already.
         ModelError: the model or the base cannot be read.
     """
-    if bits not in (4, 8):
-        raise UsageError(f"--bits {bits}: expected 8 or 4")
+    if bits not in (4, 8, deltas.HALF):
+        raise UsageError(f"--bits {bits}: expected 4, 8 or 16")
     if out.exists():
         raise UsageError(f"{out}: already there; choose another --out")
     tensors, named = weights.read_whole(found.folder)

@@ -61,8 +61,17 @@ def test_four_bits_are_smaller_still_and_nothing_else_is_known(
     large = weights.load(trained.folder).bert.state_dict()
     for name, tensor in weights.load(tmp_path / "of 4").bert.state_dict().items():
         torch.testing.assert_close(tensor, large[name], atol=half.error + 1e-6, rtol=0)
-    with pytest.raises(UsageError, match="--bits 5: expected 8 or 4"):
+    with pytest.raises(UsageError, match="--bits 5: expected 4, 8 or 16"):
         pack(trained, tmp_path / "of 5", None, bits=5)
+
+
+def test_sixteen_bits_are_the_weights_themselves(trained: Checkpoint, tmp_path: Path) -> None:
+    found = pack(trained, tmp_path / "small", None, bits=16)
+    assert found.size < found.before
+    assert found.error < 0.001
+    large = weights.load(trained.folder).bert.state_dict()
+    for name, tensor in weights.load(tmp_path / "small").bert.state_dict().items():
+        torch.testing.assert_close(tensor, large[name], atol=found.error, rtol=0)
 
 
 def test_a_small_model_can_be_packed_again(trained: Checkpoint, tiny_folder: Path, tmp_path: Path) -> None:
