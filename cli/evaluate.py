@@ -19,11 +19,11 @@ from nlptasks.files import Record
 
 from . import console
 from .filling import parser
-from .options import Computing, Model, Reading, built, choice, flag, parameter, signed
+from .options import Computing, Model, Reading, built, choice, flag, parameter, signed, written
 from .outputs import Failures, each
 from .predict import load_model
 from .sinks import encoded
-from .streams import read
+from .streams import read, refuse_input
 from .tasks import naming
 
 GROUPS = (Model, Reading, Computing)
@@ -69,6 +69,10 @@ def command_for(task: str) -> Callable[..., None]:
 
 def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     """Score every file and print the results."""
+    for file in values["files"]:
+        refuse_input(file, **written(values))
+    if values.get("errors") is not None and (len(values["files"]) > 1 or values["predictions"]):
+        raise UsageError("--errors goes with one FILE that a model is scored on; name one at a time")
     score = scorer(task, form, values)
     results, failures = [], Failures()
     for file in values["files"]:

@@ -174,6 +174,15 @@ def given(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN4
     return {name: values[name] for name in rows.names(kind) if values.get(name) is not None}
 
 
+#: Options that name a file which a task writes itself.
+WRITTEN = ("errors", "html", "svg")
+
+
+def written(values: Mapping[str, Any]) -> dict[str, str]:
+    """Pick the files that a task is told to write itself, by their options."""
+    return {name: values[name] for name in WRITTEN if values.get(name) is not None}
+
+
 def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  # noqa: ANN401
     """Turn a field into an option; what is not given is none, so that files and methods can decide."""
     kind = field.type if type(None) in typing.get_args(field.type) else field.type | None

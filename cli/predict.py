@@ -34,6 +34,7 @@ from .options import (
     parameter,
     refuse_key,
     signed,
+    written,
 )
 from .outputs import opened
 from .sinks import PlainLines, json_lines
@@ -127,7 +128,9 @@ def predict(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     is_plain = getattr(form, "is_plain", None)  # of tasks whose answers can be written as lines of text
     plain = is_plain is not None and is_plain(options)
     sink: Any = partial(PlainLines, lines=form.plain_lines) if plain else json_lines(writing, name)
-    refuse_input(values["file"], out=writing.target)
+    refuse_input(values["file"], out=writing.target, **written(values))
+    for path in written(values).values():
+        refuse_input(path, out=writing.target)
     source, found = chosen(values["file"], fills, form, reading)
     unused = set(fills)
     if found is None:

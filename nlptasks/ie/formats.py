@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nlptasks.errors import RecordError
-from nlptasks.ie.mentions import Searched
+from nlptasks.ie.mentions import Place, Searched
 
 #: Names that other collections give to the fields of a row; `tags` says that sentences in BIO are read.
-ALIASES = {"sentence": "text", "data": "text", "spo_list": "triples", "tags": "tags", "tokens": "tokens"}
+ALIASES = {
+    **{"sentence": "text", "data": "text", "spo_list": "triples"},
+    **{"tags": "tags", "ner_tags": "tags", "tokens": "tokens"},
+}
 #: What a record's own keys here and in other formats are; all others are handed on as they came.
 KNOWN = {"text", "triples", "entities", "label", "labels", "relations", "tokens", "tags", "postag", *ALIASES}
 VALUE = "@value"
@@ -21,6 +25,7 @@ VALUE = "@value"
 SLOT = "@"
 #: The type of an entity that has none.
 NO_TYPE = "ENTITY"
+TAG = re.compile(r"O|([BIMESLU])(?:-(\S+))?")
 INSIDE, ENDING, ALONE = ("I", "M", "E", "L"), ("E", "L"), ("S", "U")
 
 
@@ -70,7 +75,8 @@ def read(fields: Mapping[str, Any]) -> Document:
     Raises:
         RecordError: what stands there is of no known form, or has no place in the text.
     """
-    named = {ALIASES.get(name, name): unwritten(value) for name, value in fields.items()}
+    named = {ALIASES[name]: unwritten(value) for name, value in fields.items() if name in ALIASES}
+    named |= {name: unwritten(value) for name, value in fields.items() if name not in ALIASES}
     if "text" not in named and isinstance(named.get("tokens"), list):
         return of_tags(named)
     text = named.get("text")
@@ -79,12 +85,13 @@ def read(fields: Mapping[str, Any]) -> Document:
     if not isinstance(text, str):
         raise RecordError(f"field 'text' is missing; found {', '.join(list(named)[:12]) or 'none'}")
     triples, entities = named.get("triples"), named.get("entities")
-    if entities is None:
-        entities = named.get("label", named.get("labels"))
+    if entities is None:  # other collections have classes there
+        entities = next((named[name] for name in ("label", "labels") if isinstance(named.get(name), list)), None)
     relations = named.get("relations")
     found = None if entities is None else [entity(text, one) for one in listed(entities, "entities")]
-    if relations:
-        by_id = {str(one.get("id")): made for one, made in zip(entities or (), found or (), strict=True)}
+    if relations is not None:
+        pairs = zip(entities or (), found or (), strict=True)
+        by_id = {str(one.get("id")): made for one, made in pairs if isinstance(one, Mapping)}
         triples = [*(triples or ()), *(related(one, by_id) for one in listed(relations, "relations"))]
     if triples is not None:
         triples = [made for one in listed(triples, "triples") for made in (triple(text, one), *slots(text, one))]
@@ -175,6 +182,8 @@ def entity(text: str, item: object) -> Entity:
         raise RecordError(f"an entity is {str(item)[:40]!r}, expected text, type, start and end")
     start, stop = (number(item.get(name, item.get(f"{name}_offset"))) for name in ("start", "end"))
     kind = item.get("type", item.get("label"))
+    if not isinstance(kind, str | None):
+        raise RecordError(f"an entity's type is {str(kind)[:40]!r}, expected text")
     said = item.get("text")
     if start is None or stop is None:
         if not isinstance(said, str) or not said.strip():
@@ -219,14 +228,20 @@ def of_tags(fields: Mapping[str, Any]) -> Document:
     Raises:
         RecordError: not one tag for each token.
     """
-    tokens, tags = fields["tokens"], fields.get("tags") or ["O"] * len(fields["tokens"])
-    if len(tokens) != len(tags):
-        raise RecordError(f"{len(tokens)} tokens with {len(tags)} tags; expected one for each")
+    tokens, tags = fields["tokens"], fields.get("tags")
     text, places = joined([str(token) for token in tokens])
+    if tags is None:
+        return Document(text)
+    if len(tokens) != len(listed(tags, "tags")):
+        raise RecordError(f"{len(tokens)} tokens with {len(tags)} tags; expected one for each")
     found: list[Entity] = []
-    opened, mended = "", 0
+    opened: str | None = None
+    mended = 0
     for place, tag in zip(places, tags, strict=True):
-        mark, _, kind = str(tag).partition("-")
+        match = TAG.fullmatch(str(tag))
+        if not match:
+            raise RecordError(f"found the tag {str(tag)[:20]!r}, expected O, or B, I, M, E or S, a hyphen and a type")
+        mark, kind = match[1] or "O", match[2] or NO_TYPE
         goes_on = mark in INSIDE and kind == opened
         mended += mark in INSIDE and not goes_on
         if goes_on:
@@ -234,7 +249,7 @@ def of_tags(fields: Mapping[str, Any]) -> Document:
             found[-1] = Entity(text[last.start : place[1]], kind, last.start, place[1])
         elif mark != "O":
             found.append(Entity(text[slice(*place)], kind, *place))
-        opened = "" if mark in (*ENDING, *ALONE, "O") else kind
+        opened = None if mark in (*ENDING, *ALONE, "O") else kind
     return Document(text, None, found, mended=mended)
 
 
@@ -262,6 +277,18 @@ def placed(text: str, entities: Iterable[Entity]) -> list[Entity]:
         for place in searched.places(one.text):
             found[Entity(text[slice(*place)], one.type, *place)] = None
     return list(found)
+
+
+def pairs_of(searched: Searched, one: Triple) -> list[tuple[Place, Place]]:
+    """Give the places of a triple's ends: those told, else all in the text."""
+    subject, object = one.subject.place, one.object.place
+    if subject is not None and object is not None:
+        return [(subject, object)]
+    if subject is not None:
+        return [(subject, place) for place in searched.nearest(one.object.text, subject)]
+    if object is not None:
+        return [(place, object) for place in searched.nearest(one.subject.text, object)]
+    return searched.pairs(one.subject.text, one.object.text)
 
 
 def entities_of(document: Document) -> list[Entity] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ import ahocorasick_rs
 
 from nlptasks import files
 from nlptasks.backbone.width import folded
-from nlptasks.errors import InputError
+from nlptasks.errors import InputError, RecordError
 from nlptasks.files import Record
 from nlptasks.ie import formats
 from nlptasks.ie.labels import Labels
@@ -132,7 +132,11 @@ def labelled(records: Iterable[Record], known: Known, *, keep_empty: bool) -> It
         if record.problem:
             yield record
             continue
-        document = formats.read(record.fields)
+        try:
+            document = formats.read(record.fields)
+        except RecordError as error:
+            yield replace(record, problem=str(error))
+            continue
         said: Sequence[Said] = list(dict.fromkeys(said for said, _, _ in known.said(document.text)))
         if said or keep_empty:
             others = {name: value for name, value in record.fields.items() if name not in formats.KNOWN}

@@ -30,6 +30,10 @@ class Searched:
         self.plain = self.plain or folded(self.text)
         return occurrences(self.plain, folded(mention))
 
+    def nearest(self, mention: str, place: Place) -> list[Place]:
+        """Find the places of a mention, those closest to another place."""
+        return nsmallest(MOST, self.places(mention), key=lambda one: abs(one[0] - place[0]))
+
     def pairs(self, subject: str, object: str) -> list[tuple[Place, Place]]:
         """Find pairs of mentions, the closest first; two ends of a triple that are one word stand in one place."""
         subjects, objects = self.places(subject), self.places(object)

@@ -119,5 +119,7 @@ def shortened(piece: str, is_first: bool, is_last: bool) -> str:
     """Leave out the middle of a long piece in which nothing was found."""
     if len(piece) <= SHOWN:
         return piece
+    if is_first and is_last:
+        return f"{piece[: 2 * AROUND]} …"
     before, behind = "" if is_first else piece[:AROUND], "" if is_last else piece[-AROUND:]
     return f"{before} … {behind}"

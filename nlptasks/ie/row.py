@@ -118,6 +118,9 @@ ANSWERS = "dgcnn"
 #: Methods that find entities alone.
 ENTITIES_ONLY = ("globalpointer",)
 
+#: Options that only asking has.
+UNSCORED = ("html",)
+
 #: Columns of a table without a header, for each method's training file, for dev files and for asking.
 COLUMNS = dict.fromkeys(METHODS, ("text", "triples", "entities"))
 COLUMNS_ASKED = ("text", "triples", "entities")
@@ -172,7 +175,7 @@ def add_triples(lesson: Lesson, document: formats.Document) -> None:
     """Put the places of a document's triples into a lesson."""
     searched = mentions.Searched(document.text)
     for one in document.triples or ():
-        pairs = pairs_of(searched, one)
+        pairs = formats.pairs_of(searched, one)
         if not pairs:
             lesson.dropped.append(" | ".join(one.key))
         for subject, object in pairs:
@@ -181,14 +184,6 @@ def add_triples(lesson: Lesson, document: formats.Document) -> None:
             lesson.objects.append(list(object))
             lesson.subject_types.append(one.subject.type or "")
             lesson.object_types.append(one.object.type or "")
-
-
-def pairs_of(searched: mentions.Searched, one: formats.Triple) -> list[tuple[mentions.Place, mentions.Place]]:
-    """Give the places of a triple's ends: those told, else all in the text."""
-    subject, object = one.subject.place, one.object.place
-    if subject is not None and object is not None:
-        return [(subject, object)]
-    return searched.pairs(one.subject.text, one.object.text)
 
 
 def flaw(method: str, rows: Iterable[Mapping[str, Any]]) -> str | None:

@@ -29,7 +29,7 @@ class Options:
     limit: int | None = None
     """Tokens that are read at once; as trained by default."""
     overlap: int | None = None
-    """Tokens that neighbouring windows share; no longer mention is missed at a border; as trained by default."""
+    """Tokens that neighbouring windows share: no mention up to so long is missed at a border; as trained by default."""
     all_mentions: bool = False
     """List a triple for every two places where its ends were found, not only the surest."""
     knowledge: str | None = None

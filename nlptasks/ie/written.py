@@ -10,6 +10,7 @@ from typing import Any
 from nlptasks.errors import RecordError
 from nlptasks.ie import formats
 from nlptasks.ie.formats import NO_TYPE, Entity, Triple
+from nlptasks.ie.mentions import Searched
 
 
 def lines(fields: Mapping[str, Any], to: str) -> list[str]:
@@ -20,6 +21,8 @@ def lines(fields: Mapping[str, Any], to: str) -> list[str]:
     """
     document = formats.read(fields)
     others = {name: value for name, value in fields.items() if name not in formats.KNOWN}
+    if to.startswith("duie") and document.triples is None:
+        raise RecordError("no triples, and DuIE has nothing else; use --to doccano or jsonl")
     if to == "bio":
         tags = tags_of(document.text, formats.entities_of(document) or ())
         return [*(f"{letter}\t{tag}" for letter, tag in zip(document.text, tags, strict=True)), ""]
@@ -28,14 +31,14 @@ def lines(fields: Mapping[str, Any], to: str) -> list[str]:
 
 
 def as_line(document: formats.Document) -> dict[str, Any]:
-    """Write a line of ours; every end of a triple has its first place, where it stands in the text."""
+    """Write a line of ours; an end of a triple has its place where that is told, or where there is only one."""
     made: dict[str, Any] = {"text": document.text}
     if document.triples is not None:
         made["triples"] = [
             {
-                "subject": bare(first(document.text, one.subject)),
+                "subject": bare(sole(document.text, one.subject)),
                 "predicate": one.predicate,
-                "object": bare(first(document.text, one.object)),
+                "object": bare(sole(document.text, one.object)),
             }
             for one in document.triples
         ]
@@ -44,9 +47,10 @@ def as_line(document: formats.Document) -> dict[str, Any]:
     return made
 
 
-def first(text: str, one: Entity) -> Entity:
-    """Put an entity to its first place."""
-    return next(iter(formats.placed(text, [one])), one)
+def sole(text: str, one: Entity) -> Entity:
+    """Put an entity to its place, where there is no other."""
+    found = formats.placed(text, [one])
+    return found[0] if len(found) == 1 else one
 
 
 def bare(one: Entity) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def as_duie2(document: formats.Document) -> dict[str, Any]:
 
 
 def as_doccano(document: formats.Document) -> dict[str, Any]:
-    """Write a line of doccano; relations are written where there are triples, each by the first place of its ends."""
+    """Write a line of doccano; relations are written where there are triples, each by the closest two of its ends."""
     found = {replace(one, type=one.type or NO_TYPE): None for one in formats.entities_of(document) or ()}
     numbers = {one: number for number, one in enumerate(found)}
     if document.triples is None:
@@ -101,11 +105,10 @@ def as_doccano(document: formats.Document) -> dict[str, Any]:
     ]
     places = {(one.start, one.end): number for one, number in numbers.items()}
     relations: list[dict[str, Any]] = []
+    searched = Searched(document.text)
     for one in document.triples:
-        ends = [
-            places.get((end.start, end.end)) for end in (first(document.text, e) for e in (one.subject, one.object))
-        ]
-        if None not in ends:
+        ends = [places.get(place) for place in next(iter(formats.pairs_of(searched, one)), ())]
+        if ends and None not in ends:
             relations.append({"id": len(relations), "from_id": ends[0], "to_id": ends[1], "type": one.predicate})
     return {"text": document.text, "entities": named, "relations": relations}
 
@@ -116,9 +119,13 @@ def tags_of(text: str, entities: Iterable[Entity]) -> list[str]:
     Raises:
         RecordError: entities overlap.
     """
+    if "\n" in text:
+        raise RecordError("a text of several lines, and BIO has an end of its own there; use --to doccano")
     tags = ["O"] * len(text)
     for one in sorted(formats.placed(text, entities), key=lambda one: one.place or (0, 0)):
         start, stop = one.place or (0, 0)
+        if one.type and one.type != "".join(one.type.split()):
+            raise RecordError(f"the type {one.type!r} has a blank, which ends it in BIO; use --to doccano")
         if any(tag != "O" for tag in tags[start:stop]):
             raise RecordError(f"the entity {one.text[:20]!r} overlaps another, and BIO cannot say so; use --to doccano")
         tags[start:stop] = [f"B-{one.type or NO_TYPE}", *[f"I-{one.type or NO_TYPE}"] * (stop - start - 1)]

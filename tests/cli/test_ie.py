@@ -102,3 +102,37 @@ def test_data_are_checked_converted_and_labelled(nlpk: Nlpk, tmp_path: Path) -> 
     assert line["triples"][0]["subject"] == {"text": "公园", "start": 5, "end": 7}
     result = nlpk("data", "label", "ie", "ner.txt")
     assert "nothing to label with" in result.complaint
+
+
+@pytest.mark.parametrize("options", [("--html", "in.jsonl"), ("--html", "out.jsonl", "--out", "out.jsonl")])
+def test_a_page_replaces_neither_input_nor_answers(
+    nlpk: Nlpk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.jsonl", "out.jsonl"):
+        (tmp_path / name).write_text('{"text": "甲"}\n', encoding="utf-8")
+    result = nlpk("predict", "ie", "in.jsonl", *options)
+    assert result.status == 2
+    assert "choose another name" in result.complaint
+    assert (tmp_path / "in.jsonl").read_text(encoding="utf-8") == '{"text": "甲"}\n'
+
+
+def test_errors_replace_no_file_that_is_scored_and_are_of_one_file(nlpk: Nlpk, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"text": "甲在乙", "triples": [["甲", "在", "乙"]]}\n', encoding="utf-8")
+    before = gold.read_text(encoding="utf-8")
+    assert "this is the input" in nlpk("eval", "ie", gold, "--errors", gold).complaint
+    assert gold.read_text(encoding="utf-8") == before
+    several = nlpk("eval", "ie", gold, gold, "--errors", tmp_path / "e.jsonl")
+    assert (several.status, several.out) == (2, b"")
+    assert "--errors goes with one FILE" in several.complaint
+    assert nlpk("eval", "ie", gold, "--html", tmp_path / "p.html").status == 2
+
+
+def test_a_bad_record_is_left_out_of_labelling_and_named(nlpk: Nlpk, tmp_path: Path) -> None:
+    (tmp_path / "k.tsv").write_text("甲\t在\t乙\n", encoding="utf-8")
+    (tmp_path / "t.jsonl").write_text('{"x": 1}\n{"text": "甲在乙"}\n', encoding="utf-8")
+    result = nlpk("data", "label", "ie", tmp_path / "t.jsonl", "--knowledge", tmp_path / "k.tsv")
+    assert result.status == 1
+    assert [line["text"] for line in result.lines] == ["甲在乙"]
+    assert "t.jsonl:1: field 'text' is missing" in result.err

@@ -218,3 +218,73 @@ def test_check_says_what_a_record_is_fit_for() -> None:
     )
     assert flaw("gplinker", [{"predicates": ["p"]}]) is None
     assert flaw("globalpointer", []) is None
+
+
+def test_one_end_that_has_a_place_is_joined_with_the_other_where_it_stands() -> None:
+    text = "甲在乙，甲去过乙"
+    row = {
+        "text": text,
+        "triples": [{"subject": {"text": "甲", "start": 4, "end": 5}, "predicate": "在", "object": "乙"}],
+    }
+    [lesson] = training_rows("gplinker", row)
+    assert lesson["subjects"] == [[4, 5], [4, 5]]
+    assert lesson["objects"] == [[2, 3], [7, 8]]
+
+
+def test_an_end_gets_a_place_only_where_there_is_no_other() -> None:
+    text = "李白说杜甫好，李白写《静夜思》"
+    triples = [["李白", "作品", "静夜思"]]
+    [line] = converted({"text": text, "triples": triples}, "jsonl")
+    assert json.loads(line)["triples"][0]["subject"] == {"text": "李白"}
+    assert json.loads(line)["triples"][0]["object"] == {"text": "静夜思", "start": 11, "end": 14}
+    [line] = converted({"text": text, "triples": triples}, "doccano")
+    made = json.loads(line)
+    starts = {one["id"]: one["start_offset"] for one in made["entities"]}
+    assert [starts[made["relations"][0][name]] for name in ("from_id", "to_id")] == [7, 11]
+
+
+def test_no_relations_is_not_the_same_as_none_known() -> None:
+    [line] = converted({"text": "甲", "triples": []}, "doccano")
+    assert formats.read(json.loads(line)).triples == []
+    with pytest.raises(RecordError, match="no triples, and DuIE has nothing else"):
+        converted({"text": "甲", "entities": [[0, 1, "A"]]}, "duie")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"text": "甲\n乙", "entities": [[0, 1, "A"]]}, "a text of several lines"),
+        ({"text": "甲", "entities": [[0, 1, "A B"]]}, "the type 'A B' has a blank"),
+    ],
+)
+def test_what_bio_cannot_say_is_refused(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RecordError, match=problem):
+        converted(fields, "bio")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"tokens": ["甲"], "tags": 5}, "field 'tags': found '5', expected a list"),
+        ({"tokens": ["甲"], "tags": [1]}, "found the tag '1', expected O"),
+        ({"tokens": ["甲", "乙"], "tags": ["o", "O"]}, "found the tag 'o', expected O"),
+        ({"tokens": ["甲"], "tags": ["X-9"]}, "found the tag 'X-9'"),
+        ({"text": "甲", "entities": [{"start": 0, "end": 1, "type": ["A"]}]}, "an entity's type is"),
+        ({"text": "甲", "entities": [[0, 1, "A"]], "relations": [{"from_id": 0}]}, "a relation is"),
+    ],
+)
+def test_what_has_the_wrong_kind_of_value_is_told(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RecordError, match=problem):
+        formats.read(fields)
+
+
+def test_tags_without_types_and_tokens_without_tags() -> None:
+    found = formats.read({"tokens": list("甲乙丙"), "ner_tags": ["I", "I", "B"]})
+    assert [(one.start, one.end, one.type) for one in found.entities or ()] == [(0, 2, "ENTITY"), (2, 3, "ENTITY")]
+    assert found.mended == 1
+    assert formats.read({"tokens": list("甲乙")}).entities is None
+
+
+def test_a_class_of_another_collection_is_no_list_of_entities_and_text_goes_before_its_other_names() -> None:
+    assert formats.read({"text": "甲", "label": "1"}).entities is None
+    assert formats.read({"text": "甲", "data": "2020年", "sentence": "乙"}).text == "甲"
