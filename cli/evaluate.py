@@ -77,7 +77,7 @@ def evaluate(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:
     results, failures = [], Failures()
     for file in values["files"]:
         before = failures.count
-        labelled = read_labelled(file, built(Reading, values), form, failures, values, score.naming)
+        labelled = read_labelled(file, built(Reading, values), form, failures, values, score)
         for settings, scores, method, model, seconds in score(labelled):
             made = {"task": task, "method": method, "model": model, "file": file, "settings": settings}
             made |= {"records": len(labelled), "failed": failures.count - before, "scores": defined(scores, file)}
@@ -101,10 +101,11 @@ def defined(scores: Mapping[str, float], file: str) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What scores labelled rows, and, where it has names of its own for their fields, what puts those in order."""
+    """What scores labelled rows, and, where a model has them, its names for their fields and what it refuses."""
 
     score: Callable[[Labelled], Scores]
     naming: Any = None
+    check: Callable[[Any], None] | None = None
 
     def __call__(self, labelled: Labelled) -> Scores:
         """Score rows."""
@@ -126,7 +127,7 @@ def model_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Scor
         for settings, scores in module.evaluations(loaded, [row for _, row in labelled], sweep):
             yield settings, scores, loaded.method, loaded.name, time.monotonic() - started
 
-    return Scorer(score, getattr(loaded, "naming", None))
+    return Scorer(score, getattr(loaded, "naming", None), getattr(loaded, "check", None))
 
 
 def predictions_scorer(task: str, form: ModuleType, values: Mapping[str, Any]) -> Scorer:
@@ -162,15 +163,14 @@ def read_labelled(
     form: ModuleType,
     failures: Failures,
     values: Mapping[str, Any],
-    own: Any = None,  # noqa: ANN401 - of a task
+    scorer: Scorer,
 ) -> Labelled:
     """Read the rows of a file that have a reference and fit what they refer to; the others are counted and named.
-
-    `own` is as `Scorer.naming`.
 
     Raises:
         InputError: there is none.
     """
+    own = scorer.naming
     parse, names = parser(form, {}, None, naming=own), own.columns if own else form.COLUMNS_ASKED
     check = form.checking(values) if hasattr(form, "checking") else None
 
@@ -180,6 +180,8 @@ def read_labelled(
             raise RecordError(f"no {' and no '.join(form.REFERENCES)}; scoring needs the reference")
         if check:
             check(record.fields)
+        if scorer.check:
+            scorer.check(row)
         return row
 
     labelled = list(each(read(file, reading, names, **naming(form)), use, failures))

@@ -24,6 +24,8 @@ from nlptasks.writing.judges import Anything
 
 #: What draws where nothing else is said.
 TOP_P = 0.95
+#: Texts that are written between two looks at what comes in, so that answers come out every few seconds.
+WINDOW = 256
 #: Texts that seq2seq follows at once where nothing else is said.
 BEAM = 4
 
@@ -54,6 +56,7 @@ class Answerer:
         self.draws = self.options.draws(loaded.method)
         self.limit = self.options.limit or self.layout.limit
         self.ignored = self.left_open = 0
+        self.window = max(1, WINDOW // self.options.n)
         self.write: Callable[[str], None] | None = None
         """Where texts are shown as they grow; they are then written one by one."""
 
@@ -87,7 +90,7 @@ class Answerer:
     def sets(self, example: Example, number: int) -> list[str]:
         """Give the conditions of one text of a row; each text draws its own where they are left to chance."""
         given = example.row.sets or []
-        return self.loaded.labels.completed(given, Random(example.key + bytes([number % 256, number // 256])))
+        return self.loaded.labels.completed(given, Random(example.key + number.to_bytes(8)))
 
     def size(self, example: Example) -> int:
         """Count the tokens of a row's texts."""

@@ -19,6 +19,7 @@ from nlptasks.generation.judge import Judge, taught
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout
 from nlptasks.generation.model import Generator
+from nlptasks.generation.naming import pair
 from nlptasks.generation.row import Row, Sweep
 from nlptasks.generation.scores import likeness as likeness
 from nlptasks.generation.scores import variety as variety
@@ -72,8 +73,8 @@ def written(answerer: Answerer, labelled: Sequence[Row], sweep: Sweep) -> Scores
         yield {"of": "written", "texts": len(texts)}, scores
         return
     asked = wanted(labelled, sweep.samples)
+    judges = judges_of(answerer, labelled, sweep.judge)  # first, since a file that cannot be read is found at once
     samples = samples_of(answerer, asked)
-    judges = judges_of(answerer, labelled, sweep.judge)
     named = {"written": list(range(len(asked)))}
     for place, row in enumerate(asked):
         for one in row.sets or ():
@@ -143,7 +144,11 @@ def real_rows(answerer: Answerer, file: str) -> list[Row]:
         try:
             if record.problem:
                 raise RecordError(record.problem)
-            found.append(rows.parse(Row, naming(record.fields)))
+            row = rows.parse(Row, naming(record.fields))
+            answerer.loaded.check(row)
+            if not (row.text or "").strip():
+                raise RecordError("no text")
+            found.append(row)
         except RecordError as error:
             bad.append(f"{record.place}: {error}")
     if bad:
@@ -163,9 +168,9 @@ def controlled(judges: Mapping[str, Judge], texts: Sequence[str], asked: Sequenc
     if not judges:
         return {}
     found: dict[str, float] = {}
-    for place, (name, judge) in enumerate(judges.items()):
+    for name, judge in judges.items():
         end = "" if len(judges) == 1 else f"_{name}"
-        labels = [(row.sets or [])[place].partition("=")[2] for row in asked]
+        labels = [dict(map(pair, row.sets or []))[name] for row in asked]
         found[f"control_accuracy{end}"] = judge.accuracy_of(texts, labels)
         found[f"judge_accuracy{end}"] = judge.accuracy
     return found

@@ -10,6 +10,8 @@ from typing import Any
 logger = logging.getLogger(__name__)
 #: Parts into which texts are cut where the judge is tried on those that it learns from.
 PARTS = 5
+#: Runs of characters that are looked at, and texts up to which all of them are.
+MOST, FEW = 200_000, 1000
 
 
 class Judge:
@@ -43,19 +45,23 @@ def taught(
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import KFold, cross_val_predict
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict
         from sklearn.pipeline import make_pipeline
     except ImportError:
         logger.info("no control_accuracy: pip install 'nlpk[scores]'")
         return None
     counts = Counter(labels)
-    if len(counts) < 2 or len(texts) < 2 * PARTS:
-        logger.info("no control_accuracy: a judge needs %d texts of two labels or more to learn from", 2 * PARTS)
+    if len(counts) < 2 or min(counts.values()) < 2 or len(texts) < 2 * PARTS:
+        needs = "a judge learns from %d texts or more, of two labels at least, and two texts of each"
+        logger.info(f"no control_accuracy: {needs}", 2 * PARTS)
         return None
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True, max_features=200_000)
+    least = 2 if len(texts) > FEW else 1  # in few texts no run may stand twice
+    vectorizer = TfidfVectorizer(
+        analyzer="char", ngram_range=(1, 3), min_df=least, sublinear_tf=True, max_features=MOST
+    )
     classifier = make_pipeline(vectorizer, LogisticRegression(C=10.0, max_iter=1000))
     if unseen is None:
-        parts = KFold(PARTS, shuffle=True, random_state=0)
+        parts = StratifiedKFold(min(PARTS, *counts.values()), shuffle=True, random_state=0)
         found = cross_val_predict(classifier, list(texts), list(labels), cv=parts)
         return Judge(classifier.fit(list(texts), list(labels)), share(found, labels))
     judge = Judge(classifier.fit(list(texts), list(labels)), 0.0)

@@ -20,7 +20,7 @@ from nlptasks.errors import UsageError
 from nlptasks.generation.labels import Labels
 from nlptasks.generation.layouts import Layout, Pass
 from nlptasks.generation.naming import Naming
-from nlptasks.generation.row import Options, naming
+from nlptasks.generation.row import Options, Row, naming
 from nlptasks.generation.seen import Seen
 from nlptasks.generation.settings import check_length
 from nlptasks.inference import loaded
@@ -130,6 +130,15 @@ class Loaded(loaded.Loaded):
     def asking(self) -> Naming:
         """Give how records are read that ask for texts: they need not say all conditions."""
         return replace(self.naming, is_partial=True)
+
+    def check(self, row: Row) -> None:
+        """Refuse a row to score that is not of this model's labels, or not of its vectors' size.
+
+        Raises:
+            RecordError: it is one.
+        """
+        self.labels.given(row.sets or [], None)
+        self.labels.vectors([row.vector])
 
     def condition(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to: (B, C), or none."""

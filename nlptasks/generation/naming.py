@@ -12,7 +12,7 @@ from nlptasks.errors import RecordError, UsageError
 #: Fields that a condition cannot be, because they mean something else.
 TAKEN = ("text", "source", "prompt", "set", "sets", "vector")
 #: Other names of a row's own fields.
-ALIASES = {"target": "text"}
+ALIASES = {"target": "text", "text": "text", "source": "source", "label": "label"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Naming:
         is_partial = self.is_partial and (bool(given) or known.get("prompt") or known.get("label") is not None)
         named = [name for name in self.conditions if not is_partial or given.get(name) not in (None, "")]
         known["sets"] = [f"{name}={self.label(name, given)}" for name in named]
+        if known.get("label") is not None and not isinstance(known["label"], list | dict):
+            known["label"] = self.called(known["label"], self.conditions)
         if self.vector:
             if fields.get(self.vector) is None:
                 raise RecordError(f"field {self.vector!r} is missing; expected the vector that is the condition")
@@ -105,8 +107,12 @@ class Naming:
             raise RecordError(f"field {name!r} is missing; expected {expected}, as fields or by --set {name}=LABEL")
         if isinstance(value, list | dict):
             raise RecordError(f"field {name!r}: found a list or an object, expected a label; a vector: --vector-field")
-        text = as_label(value)
-        return next((called for field, known, called in self.names if (field, known) == (name, text)), text)
+        return self.called(value, (name,))
+
+    def called(self, value: object, conditions: Iterable[str]) -> str:
+        """Give the name of a label of one of these conditions."""
+        text, chosen = as_label(value), set(conditions)
+        return next((called for field, known, called in self.names if field in chosen and known == text), text)
 
     def hint(self, name: str) -> str:
         """Say what conditions there are, the nearest name first."""
@@ -117,8 +123,14 @@ class Naming:
 
 
 def pairs(fields: Mapping[str, Any]) -> list[str]:
-    """Give what `set` and `sets` say."""
+    """Give what `set` and `sets` say.
+
+    Raises:
+        RecordError: `sets` is no list.
+    """
     several = fields.get("sets") or []
+    if not isinstance(several, list):
+        raise RecordError(f"field 'sets': found {str(several)[:40]!r}, expected a list such as [\"类别=酒店\"]")
     return [str(one) for one in (fields.get("set"), *several) if one is not None]
 
 

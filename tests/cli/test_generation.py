@@ -174,3 +174,21 @@ def test_fields_of_text_to_text_have_any_names(nlpk: Nlpk, tiny_folder: Path, tm
     assert list(asked.lines[0]) == ["text", "title", "prediction"]
     scored = nlpk("eval", "generation", "--model", tmp_path / "out", "--json", pairs)
     assert {"bleu", "rouge_l", "chrf"} <= scored.lines[-1]["scores"].keys()
+
+
+def test_a_record_of_another_kind_spoils_itself_alone(nlpk: Nlpk) -> None:
+    given = [{"prompt": "今"}, {"sets": 5}, {"sets": "地=北京"}, {"set": "地=北京", "label": "好"}]
+    result = nlpk("predict", "generation", stdin="\n".join(map(json.dumps, given)))
+    assert result.status == 1
+    assert ["error" in line for line in result.lines] == [False, True, True, False]
+    assert "field 'sets': found '5', expected a list" in result.lines[1]["error"]
+
+
+def test_a_row_of_an_unknown_label_is_named_and_the_others_are_scored(nlpk: Nlpk, tmp_path: Path) -> None:
+    file = tmp_path / "dev.jsonl"
+    good = {"text": "今天天气很好", "地": "北京", "label": "好"}
+    file.write_text("\n".join(map(json.dumps, [good, {**good, "地": "广州"}, good])), encoding="utf-8")
+    result = nlpk("eval", "generation", "--samples", "1", "--json", file)
+    assert result.status == 1
+    assert "dev.jsonl:2: unknown label '广州' of 地" in result.err
+    assert (result.lines[0]["records"], result.lines[0]["failed"]) == (2, 1)

@@ -30,7 +30,7 @@ def test_a_judge_is_tried_on_texts_that_it_has_not_seen() -> None:
 def test_too_little_teaches_nothing(texts: list[str], labels: list[str], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "nlptasks"):
         assert taught(texts, labels, None) is None
-    assert "a judge needs 10 texts of two labels or more" in caplog.text
+    assert "a judge learns from 10 texts or more" in caplog.text
 
 
 def test_without_scikit_learn_there_is_no_judge(
@@ -40,3 +40,12 @@ def test_without_scikit_learn_there_is_no_judge(
     with caplog.at_level(logging.INFO, "nlptasks"):
         assert taught(TEXTS, LABELS, None) is None
     assert "pip install 'nlpk[scores]'" in caplog.text
+
+
+def test_labels_of_few_texts_are_judged_by_as_many_parts_as_there_are() -> None:
+    texts, labels = [*TEXTS[0:24:2], *TEXTS[1:4:2]], ["正面"] * 12 + ["负面"] * 2
+    assert taught(texts, labels, None) is not None
+    assert (
+        taught([f"{first}{second}" for first in "甲乙丙丁" for second in "天地人"], ["正面", "负面"] * 6, None)
+        is not None
+    )
