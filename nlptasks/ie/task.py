@@ -25,6 +25,7 @@ from nlptasks.ie.row import ENTITIES_ONLY, Options, Row, Settings, Sweep
 from nlptasks.inference.predictor import answers
 from nlptasks.task import Shown, Work, paired
 from nlptasks.task import Task as AnyTask
+from nlptasks.training import checkpoint
 
 __all__ = ["Finder", "Loaded", "Task", "evaluations", "examples", "load", "score_predictions", "shown", "worker"]
 
@@ -74,7 +75,20 @@ class Task(AnyTask[nn.Module]):
             UsageError: more is to be read at once than the backbone can.
         """
         self.reach.check(backbone.bert.config.max_position_embeddings)
+        if not self.is_known(backbone):
+            backbone.rest = {name: part for name, part in backbone.rest.items() if not name.startswith(model.FRONT)}
+            logger.info("%s has learnt to say something else; its heads start anew", backbone.name)
         return model.assembled(self.method, backbone, self.labels, asdict(self.settings), self.extras)
+
+    def is_known(self, backbone: Backbone) -> bool:
+        """Tell whether a backbone's heads, if it has any, are of this method and of these labels, in their order."""
+        if not any(name.startswith(model.FRONT) for name in backbone.rest):
+            return True
+        path = Path(backbone.name) / checkpoint.ABOUT
+        about = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if self.method == "dgcnn":
+            return False  # its words are those of its own training texts
+        return bool(about.get("method") == self.method and about.get("labels") == self.labels.as_json())
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Encode training rows for one forward pass."""

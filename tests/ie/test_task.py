@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from nlptasks import rows
+from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.ie import model
 from nlptasks.ie.examples import TAUGHT, Reach
+from nlptasks.ie.labels import Labels
 from nlptasks.ie.row import METHODS, Options, Row, Settings, Sweep, training_rows
 from nlptasks.ie.task import Finder, Task, evaluations, load, score_predictions, worker
 from nlptasks.task import Work
@@ -294,3 +296,21 @@ def test_triples_whose_ends_stand_in_no_one_window_are_counted(
     caplog.set_level("INFO")
     task.finish(tiny.bert, lessons, Budget(64))
     assert "stand together in no window: 1; a larger --limit holds more" in caplog.text
+
+
+def test_heads_are_taken_over_only_where_they_say_the_same(
+    ie_models: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = checkpoint.open_folder(ie_models["casrel"])
+    told = found.about["labels"]
+    kept = {}
+    for name, predicates in (("same", list(told["predicates"])), ("turned", list(reversed(told["predicates"])))):
+        stored = weights.load(found.folder)
+        task = Task("casrel", Settings(limit=16, overlap=8), stored.text)
+        task.labels = Labels.of_json({**told, "predicates": predicates})
+        with caplog.at_level("INFO", "nlptasks"):
+            kept[name] = task.model(stored).state_dict()["objects.weight"]
+        assert ("has learnt to say something else; its heads start anew" in caplog.text) is (name == "turned")
+    trained = weights.load(found.folder).rest["ie.objects.weight"]
+    assert torch.equal(kept["same"], trained)
+    assert not torch.equal(kept["turned"], trained)
