@@ -86,9 +86,9 @@ class Task(AnyTask[nn.Module]):
             return True
         path = Path(backbone.name) / checkpoint.ABOUT
         about = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if self.method == "dgcnn":
-            return False  # its words are those of its own training texts
-        return bool(about.get("method") == self.method and about.get("labels") == self.labels.as_json())
+        told, own = Extras.of(backbone.rest).words, self.extras.words
+        same_words = (told.words if told else []) == (own.words if own else [])
+        return bool(same_words and about.get("method") == self.method and about.get("labels") == self.labels.as_json())
 
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Work:
         """Encode training rows for one forward pass."""
