@@ -15,6 +15,7 @@ from nlptasks.errors import NlpkError, UsageError
 from nlptasks.xiangqi.settings import Playing
 
 from . import console
+from .board import rows
 from .options import Computing, Model, flat
 
 if TYPE_CHECKING:
@@ -95,7 +96,15 @@ class Table:
         return self.load()
 
     def run(self) -> None:
-        """Play until the input ends, or the game that nobody else takes part in."""
+        """Play until the input ends, or the game that nobody else takes part in, and keep it however that comes."""
+        try:
+            self.turns()
+        finally:
+            if self.board.save is not None:
+                self.store(self.board.save)
+
+    def turns(self) -> None:
+        """Let both sides move, one after the other."""
         self.show()
         told: Game | None = None
         goes_on = True
@@ -106,8 +115,6 @@ class Table:
             if self.is_over() and self.board.side == "none":
                 break
             goes_on = self.obey(asked()) if self.is_over() or self.is_mine() else self.answer()
-        if self.board.save is not None:
-            self.store(self.board.save)
 
     def answer(self) -> bool:
         """Let the model move; where it cannot, a person may still say what is to be done."""
@@ -275,35 +282,3 @@ def saved(game: Game, result: str, ending: str, *, traditional: bool) -> str:
     if ending == ".tsv":
         return "\n".join([row.HEADERS["tsv"], *row.converted(fields, "tsv"), ""])
     return pgn.written(fields, traditional=traditional)
-
-
-def rows(game: Game, *, flipped: bool, traditional: bool, coloured: bool) -> list[str]:
-    """Draw the board in full-width characters with rich's marks for colours, Red below unless it is turned.
-
-    Without colours the sides have characters of their own.
-    """
-    from nlptasks.xiangqi.board import FILES, RANKS
-    from nlptasks.xiangqi.tables import MOVES
-
-    marked = MOVES[game.moves[-1]].tolist() if game.moves else []
-    files = range(FILES)[:: -1 if flipped else 1]
-    names = "  " + "".join(chr(ord("ａ") + file) + " " for file in files)
-    lines = [names]
-    for rank in range(RANKS)[:: 1 if flipped else -1]:
-        cells = [cell(game, rank * FILES + file, marked, traditional, coloured) for file in files]
-        lines.append(f"{rank} " + " ".join(cells))
-        if rank == (4 if flipped else 5):
-            lines.append("    [dim]楚 河             汉 界[/dim]")
-    return lines
-
-
-def cell(game: Game, square: int, marked: list[int], traditional: bool, coloured: bool) -> str:
-    """Draw one square."""
-    from nlptasks.xiangqi.notation import BLACK_NAMES, DRAWN_BLACK, DRAWN_RED, RED_NAMES, TRADITIONAL
-
-    piece = game.now.squares[square]
-    red, black = (RED_NAMES, BLACK_NAMES) if coloured else (DRAWN_RED, DRAWN_BLACK)
-    name = (red if piece > 0 else black)[abs(piece)] if piece else "＋"
-    name = name.translate(TRADITIONAL) if traditional else name
-    style = "bold red" if piece > 0 else "bold cyan" if piece else "dim"
-    return f"[{style}{' reverse' if square in marked else ''}]{name}[/]"

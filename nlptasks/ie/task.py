@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nlptasks import files
+from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Budget
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
@@ -84,7 +85,7 @@ class Task(AnyTask[nn.Module]):
         """Tell whether a backbone's heads, if it has any, are of this method and of these labels, in their order."""
         if not any(name.startswith(model.FRONT) for name in backbone.rest):
             return True
-        path = Path(backbone.name) / checkpoint.ABOUT
+        path = weights.locate(backbone.name) / checkpoint.ABOUT
         about = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         told, own = Extras.of(backbone.rest).words, self.extras.words
         same_words = (told.words if told else []) == (own.words if own else [])

@@ -115,3 +115,8 @@ def test_the_library_speaks_while_a_command_runs(capsys: pytest.CaptureFixture[s
         logging.getLogger("nlptasks.part").info("%d done", 3)
     logging.getLogger("nlptasks.part").info("not seen")
     assert capsys.readouterr().err == "nlpk: 3 done\n"
+
+
+def test_a_reader_that_leaves_is_told_as_of_any_output() -> None:
+    with pytest.raises(BrokenPipeError):
+        console.console(True).on_broken_pipe()

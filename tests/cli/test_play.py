@@ -129,3 +129,24 @@ def test_bad_options_are_one_line(nlpk: Nlpk, flags: tuple[str, ...], complaint:
     result = nlpk("play", "--side", "both", *flags)
     assert result.status == 2
     assert complaint in result.complaint
+
+
+def test_a_game_that_is_interrupted_is_kept(nlpk: Nlpk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lines = iter(["炮二平五", "h9g7"])
+
+    def typed() -> str:
+        line = next(lines, None)
+        if line is None:
+            raise KeyboardInterrupt
+        return line
+
+    monkeypatch.setattr("nlpk.play.asked", typed)
+    result = nlpk("play", "--side", "both", "--save", tmp_path / "kept.tsv")
+    assert result.status == 130
+    assert "h2e2 h9g7" in (tmp_path / "kept.tsv").read_text(encoding="utf-8")
+
+
+def test_a_hint_looks_as_far_ahead_as_the_model_plays(nlpk: Nlpk, xiangqi_models: dict[str, Path]) -> None:
+    start = ("--fen", "3k5/9/9/9/9/9/9/r8/9/R4K3 w", "--model", xiangqi_models["moves"])
+    out = nlpk("play", *start, "--search", "1", stdin="hint\n").out.decode()
+    assert "(a0a2)" in out.split("type a move, or help")[1].splitlines()[1]

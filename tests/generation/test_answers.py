@@ -197,3 +197,7 @@ def test_what_is_not_used_is_told(answerer: Made, caplog: pytest.LogCaptureFixtu
         made.report()
     assert "labels not used, since the model has no conditions: 1" in caplog.text
     assert "sources longer than 20 tokens, of which only the start was read: 1" in caplog.text
+
+
+def test_answers_come_out_after_so_many_texts(answerer: Made) -> None:
+    assert [answerer("cln", n=count).window for count in (1, 8, 10_000)] == [256, 32, 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from nlptasks.backbone.batch import Budget
 from nlptasks.errors import InputError, RecordError
 from nlptasks.generation import evaluation
 from nlptasks.generation.answers import Answerer
+from nlptasks.generation.judge import Judge
 from nlptasks.generation.row import Row, Sweep
 from nlptasks.generation.task import evaluations, score_predictions
 
@@ -128,3 +129,13 @@ def test_predictions_that_are_none_are_refused() -> None:
     for wrong in wrongs:
         with pytest.raises(InputError, match="a prediction without a text"):
             score_predictions([wrong], ROWS[:1])
+
+
+def test_a_judge_is_asked_for_the_labels_of_its_own_condition() -> None:
+    class Echoing(Judge):
+        def accuracy_of(self, texts: Sequence[str], labels: Sequence[str]) -> float:
+            return float(list(labels) == ["好", "坏"])
+
+    asked = [Row(sets=["类别=书", "情感=好"]), Row(sets=["类别=酒店", "情感=坏"])]
+    found = evaluation.controlled({"情感": Echoing(None, 0.9)}, ["一", "二"], asked)  # none for 类别: too few texts
+    assert found == {"control_accuracy": 1.0, "judge_accuracy": 0.9}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,3 +91,12 @@ def test_names_that_contradict_each_other_are_refused(told: dict[str, str], comp
 
 def test_the_field_of_names_may_be_left_out_where_there_is_one() -> None:
     assert naming("cln", {"label_names": "1=正面,0=负面"})({"text": "好", "label": "1"})["sets"] == ["label=正面"]
+
+
+def test_a_label_that_stands_alone_may_be_said_by_its_value() -> None:
+    asking = replace(TWO, is_partial=True)
+    assert asking({"label": 0}) == {"label": "负面", "sets": []}
+    assert asking({"label": "1", "set": "类别=酒店"}) == {"label": "正面", "sets": ["类别=酒店"]}
+    assert asking({"prompt": "好"})["sets"] == []
+    with pytest.raises(RecordError, match="field '类别' is missing"):
+        asking({"id": 3})

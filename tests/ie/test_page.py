@@ -9,7 +9,7 @@ import pytest
 
 from nlptasks.errors import InputError
 from nlptasks.ie import page
-from nlptasks.ie.page import Page
+from nlptasks.ie.page import Page, shortened
 
 
 def entity(text: str, start: int, kind: str) -> dict[str, Any]:
@@ -74,3 +74,9 @@ def test_long_texts_and_many_are_cut(
 def test_a_page_without_a_folder_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         Page(tmp_path / "none" / "report.html")
+
+
+def test_a_long_text_in_which_nothing_was_found_still_shows_its_beginning() -> None:
+    assert shortened("字" * 2000, is_first=True, is_last=True).startswith("字字字")
+    assert shortened("字" * 2000, is_first=True, is_last=False).startswith(" …")
+    assert shortened("字" * 20, is_first=True, is_last=True) == "字" * 20
