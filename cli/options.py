@@ -183,15 +183,27 @@ def written(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: values[name] for name in WRITTEN if values.get(name) is not None}
 
 
-def flag(field: rows.Field, group: Any, note: str = "") -> inspect.Parameter:  # noqa: ANN401
-    """Turn a field into an option; what is not given is none, so that files and methods can decide."""
+def flag(
+    field: rows.Field,
+    group: Any,  # noqa: ANN401
+    note: str = "",
+    defaults: Mapping[str, Any] | None = None,
+) -> inspect.Parameter:
+    """Turn a field into an option; what is not given is none, so that files and methods can decide.
+
+    Args:
+        field: the field.
+        group: the dataclass that it belongs to.
+        note: what else its help says.
+        defaults: its default by method, the first of them being what runs where none is named; else its own.
+    """
     kind = field.type if type(None) in typing.get_args(field.type) else field.type | None
     name = option_name(field.name)
     is_switch = field.type is bool and field.default is False
     option = typer.Option(
         f"{name}/--no-{name[2:]}" if field.type is bool and not is_switch else name,
         *SHORT.get(field.name, [f"-{field.name}"] if len(field.name) == 1 else []),
-        help=field.help + note + shown_default(field.default),
+        help=field.help + note + shown_default(defaults or {"": field.default}),
         metavar=metavar(field.name, field.type),
         show_default=False,
         rich_help_panel=panel(group),
@@ -216,11 +228,19 @@ def metavar(name: str, kind: Any) -> str | None:  # noqa: ANN401
     return METAVARS.get(name, known) if known else None
 
 
-def shown_default(default: object) -> str:
-    """Put a default value behind the help, where it says something."""
-    if default is None or default is dataclasses.MISSING or default is False or default == "":
-        return ""
-    return f" [default: {'yes' if default is True else default}]"
+def shown_default(defaults: Mapping[str, Any]) -> str:
+    """Put a default behind the help, where it says something: the first method's, and those that differ from it."""
+    texts = {name: said(value) for name, value in defaults.items()}
+    first = next(iter(texts.values()))
+    told = [first, *(f"{name} {text}" for name, text in texts.items() if text != first)]
+    return "" if told in (["none"], ["no"]) else f" [default: {', '.join(told)}]"
+
+
+def said(default: object) -> str:
+    """Say a default value."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return "none" if default in (None, dataclasses.MISSING, "") else str(default)
 
 
 def choice(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type

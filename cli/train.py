@@ -64,13 +64,18 @@ def command_for(task: str) -> Callable[..., None]:
         option("resume", Path, "Go on with an interrupted run in this folder, with its own settings and data."),
         option("device", str, "auto, cpu, cuda, cuda:1 or mps."),
         *(flag(field, Reading) for field in rows.describe(Reading)),
-        *(flag(field, form.Settings) for field in rows.describe(form.Settings)),
+        *(flag(field, form.Settings, defaults=defaults(form, field)) for field in rows.describe(form.Settings)),
     ]
 
     def command(**values: Any) -> None:  # noqa: ANN401
         train(task, form, values)
 
     return signed(command, nlptasks.summary(task), parameters)
+
+
+def defaults(form: ModuleType, field: rows.Field) -> dict[str, Any]:
+    """Give a setting's default for each method of a task."""
+    return {name: method.defaults.get(field.name, field.default) for name, method in form.METHODS.items()}
 
 
 def train(task: str, form: ModuleType, values: Mapping[str, Any]) -> None:

@@ -114,8 +114,7 @@ class Encoder:
                 )
                 continue
             cut = self.cut(whole)
-            hints = self.known.triples(row.text, self.labels) if self.known else []
-            found = [[[HINT, *one] for one in self.spans(part, hints)] for part in cut]
+            found = [self.hints(row.text, part) for part in cut]
             examples.append(Example(row.text, cut, found, self.of_words(row.text, cut)))
         return examples
 
@@ -155,6 +154,15 @@ class Encoder:
                 found.append([label, *(at for pair in tokens if pair for at in (pair[0] + 1, pair[1]))])
         return found
 
+    def hints(self, text: str, part: Window, learnt: Mapping[str, Any] | None = None) -> list[list[int]]:
+        """Give the known triples of which both ends stand in a window; of a training row those that others say, too."""
+        if self.known is None or not part.ids:
+            return []
+        low, high = part.places[0][0], part.places[-1][1]
+        found = self.known.triples(text[low:high], self.labels, without=learnt)
+        placed = [(label, [low + at for at in a], [low + at for at in b]) for label, a, b in found]
+        return [[HINT, *one] for one in self.spans(part, placed)]
+
     def apart(self, text: str, triples: Sequence[Said], cut: Sequence[Window]) -> int:
         """Count the triples of a text in windows whose ends stand together in none of them."""
         if len(cut) < 2:
@@ -183,15 +191,13 @@ class Encoder:
         words: list[list[int]] = []
         for row, whole in zip(rows, self.tokens([row["text"] for row in rows]), strict=True):
             triples, cut = self.said(row), self.cut(whole)
-            hints = self.known.triples(row["text"], self.labels, without=row) if self.known else []
             gold = [self.spans(part, triples) for part in cut]
             taught = sorted(sorted(range(len(cut)), key=lambda place: not gold[place])[:TAUGHT])
             self.counts["lost"] += len(cut) - len(taught)
             self.counts["apart"] += self.apart(row["text"], triples, cut)
             for place in taught:
                 sequences.append(self.sequence(cut[place]))
-                known = self.spans(cut[place], hints)
-                found.append([*([GOLD, *one] for one in gold[place]), *([HINT, *one] for one in known)])
+                found.append([*([GOLD, *one] for one in gold[place]), *self.hints(row["text"], cut[place], row)])
             words += self.of_words(row["text"], [cut[place] for place in taught])
         return self.work(sequences, found, words)
 

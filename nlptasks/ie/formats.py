@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from nlptasks.errors import RecordError
-from nlptasks.ie.mentions import Place, Searched
+from nlptasks.ie import tags
+from nlptasks.ie.mentions import Document, Entity, Triple, entities_of
 
 #: Names that other collections give to the fields of a row; `tags` says that sentences in BIO are read.
 ALIASES = {
@@ -23,50 +22,6 @@ VALUE = "@value"
 #: Between a predicate and the slot of its object: DuIE 2.0 fills slots beside an object's main value, and each is read
 #: as a triple of its own, of the main value, predicate@slot, and what stands in the slot.
 SLOT = "@"
-#: The type of an entity that has none.
-NO_TYPE = "ENTITY"
-TAG = re.compile(r"O|([BIMESLU])(?:-(\S+))?")
-INSIDE, ENDING, ALONE = ("I", "M", "E", "L"), ("E", "L"), ("S", "U")
-
-
-@dataclass(frozen=True)
-class Entity:
-    """A mention; without a place it is known by its text alone."""
-
-    text: str
-    type: str | None = None
-    start: int | None = None
-    end: int | None = None
-
-    @property
-    def place(self) -> tuple[int, int] | None:
-        """Give the characters it stands in, where that is known."""
-        return None if self.start is None or self.end is None else (self.start, self.end)
-
-
-@dataclass(frozen=True)
-class Triple:
-    """Two mentions and what joins them."""
-
-    subject: Entity
-    predicate: str
-    object: Entity
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Say what the triple says, wherever that stands."""
-        return self.subject.text, self.predicate, self.object.text
-
-
-@dataclass(frozen=True)
-class Document:
-    """What a record says; lists are none where it does not know them."""
-
-    text: str
-    triples: list[Triple] | None = None
-    entities: list[Entity] | None = None
-    mended: int = 0
-    """Tags that did not follow from the one before them."""
 
 
 def read(fields: Mapping[str, Any]) -> Document:
@@ -78,7 +33,8 @@ def read(fields: Mapping[str, Any]) -> Document:
     named = {ALIASES[name]: unwritten(value) for name, value in fields.items() if name in ALIASES}
     named |= {name: unwritten(value) for name, value in fields.items() if name not in ALIASES}
     if "text" not in named and isinstance(named.get("tokens"), list):
-        return of_tags(named)
+        marks = named.get("tags")
+        return tags.document(named["tokens"], None if marks is None else listed(marks, "tags"))
     text = named.get("text")
     if type(text) in (int, float):
         text = str(text)
@@ -215,88 +171,6 @@ def related(item: object, by_id: Mapping[str, Entity]) -> Triple:
     if ends[0] is None or ends[1] is None or not isinstance(kind, str):
         raise RecordError(f"a relation is {str(item)[:60]}, expected type, and from_id and to_id of entities")
     return Triple(ends[0], kind, ends[1])
-
-
-# BIO
-
-
-def of_tags(fields: Mapping[str, Any]) -> Document:
-    """Read a sentence with tags.
-
-    A tag that goes on with an entity where none of its type is open begins one, as conlleval reads it.
-
-    Raises:
-        RecordError: not one tag for each token.
-    """
-    tokens, tags = fields["tokens"], fields.get("tags")
-    text, places = joined([str(token) for token in tokens])
-    if tags is None:
-        return Document(text)
-    if len(tokens) != len(listed(tags, "tags")):
-        raise RecordError(f"{len(tokens)} tokens with {len(tags)} tags; expected one for each")
-    found: list[Entity] = []
-    opened: str | None = None
-    mended = 0
-    for place, tag in zip(places, tags, strict=True):
-        match = TAG.fullmatch(str(tag))
-        if not match:
-            raise RecordError(f"found the tag {str(tag)[:20]!r}, expected O, or B, I, M, E or S, a hyphen and a type")
-        mark, kind = match[1] or "O", match[2] or NO_TYPE
-        goes_on = mark in INSIDE and kind == opened
-        mended += mark in INSIDE and not goes_on
-        if goes_on:
-            last = found[-1]
-            found[-1] = Entity(text[last.start : place[1]], kind, last.start, place[1])
-        elif mark != "O":
-            found.append(Entity(text[slice(*place)], kind, *place))
-        opened = None if mark in (*ENDING, *ALONE, "O") else kind
-    return Document(text, None, found, mended=mended)
-
-
-def joined(tokens: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """Write tokens as text, a space only between two that are ASCII, and give the place of each."""
-    text, places = "", []
-    for token in tokens:
-        is_apart = len(token) > 1 and text[-1:].isascii() and text[-1:].isalnum() and token[:1].isascii()
-        text += " " if is_apart and token[:1].isalnum() else ""
-        places.append((len(text), len(text) + len(token)))
-        text += token
-    return text, places
-
-
-# What is made of a document
-
-
-def placed(text: str, entities: Iterable[Entity]) -> list[Entity]:
-    """Give every place of every entity, each once; those that do not stand in the text are left out."""
-    searched, found = Searched(text), dict[Entity, None]()
-    for one in entities:
-        if one.place is not None:
-            found[one] = None
-            continue
-        for place in searched.places(one.text):
-            found[Entity(text[slice(*place)], one.type, *place)] = None
-    return list(found)
-
-
-def pairs_of(searched: Searched, one: Triple) -> list[tuple[Place, Place]]:
-    """Give the places of a triple's ends: those told, else all in the text."""
-    subject, object = one.subject.place, one.object.place
-    if subject is not None and object is not None:
-        return [(subject, object)]
-    if subject is not None:
-        return [(subject, place) for place in searched.nearest(one.object.text, subject)]
-    if object is not None:
-        return [(place, object) for place in searched.nearest(one.subject.text, object)]
-    return searched.pairs(one.subject.text, one.object.text)
-
-
-def entities_of(document: Document) -> list[Entity] | None:
-    """Give a document's entities with their places; those of its triples where it names no others."""
-    named = document.entities
-    if named is None and document.triples is not None:
-        named = [one for triple in document.triples for one in (triple.subject, triple.object)]
-    return None if named is None else placed(document.text, named)
 
 
 def arranged(fields: Mapping[str, Any]) -> dict[str, Any]:

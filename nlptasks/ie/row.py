@@ -9,7 +9,7 @@ from typing import Any
 from nlptasks import rows
 from nlptasks.errors import RecordError
 from nlptasks.files import Record
-from nlptasks.ie import formats, mentions, written
+from nlptasks.ie import formats, mentions, tags, written
 from nlptasks.ie.settings import Labelling as Labelling  # these four are a task's form, as rows and methods are
 from nlptasks.ie.settings import Options as Options
 from nlptasks.ie.settings import Settings as Settings
@@ -157,25 +157,25 @@ def training_rows(method: str, fields: Mapping[str, Any]) -> list[dict[str, Any]
     """
     document = formats.read(fields)
     check(document.text)
-    entities = formats.entities_of(document)
+    entities = mentions.entities_of(document)
     if document.triples is None and method not in ENTITIES_ONLY:
         raise RecordError(f"no triples, which {method} learns from; train globalpointer on entities alone")
     if entities is None:
         raise RecordError(f"neither triples nor entities, which {method} learns from")
     made = Lesson(
         document.text,
-        types=[one.type or formats.NO_TYPE for one in entities],
+        types=[one.type or tags.NO_TYPE for one in entities],
         entities=[list(one.place or ()) for one in entities],
     )
     add_triples(made, document)
     return [asdict(made)]
 
 
-def add_triples(lesson: Lesson, document: formats.Document) -> None:
+def add_triples(lesson: Lesson, document: mentions.Document) -> None:
     """Put the places of a document's triples into a lesson."""
     searched = mentions.Searched(document.text)
     for one in document.triples or ():
-        pairs = formats.pairs_of(searched, one)
+        pairs = mentions.pairs_of(searched, one)
         if not pairs:
             lesson.dropped.append(" | ".join(one.key))
         for subject, object in pairs:
@@ -226,7 +226,7 @@ def traits(fields: Mapping[str, Any]) -> dict[str, int]:
     keys = {one.key for one in triples}
     return {
         "triples": len(triples),
-        "entities": len(formats.entities_of(document) or ()),
+        "entities": len(mentions.entities_of(document) or ()),
         "without_triples": int(document.triples == []),
         "triples_not_in_text": len(lesson.dropped),
         "repeated_triples": len(triples) - len(keys),

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from nlptasks.errors import RecordError
-from nlptasks.ie import formats
-from nlptasks.ie.formats import NO_TYPE, Entity, Triple
-from nlptasks.ie.mentions import Searched
+from nlptasks.ie import formats, mentions
+from nlptasks.ie.mentions import Entity, Searched, Triple
+from nlptasks.ie.tags import NO_TYPE
 
 
 def lines(fields: Mapping[str, Any], to: str) -> list[str]:
@@ -24,13 +24,13 @@ def lines(fields: Mapping[str, Any], to: str) -> list[str]:
     if to.startswith("duie") and document.triples is None:
         raise RecordError("no triples, and DuIE has nothing else; use --to doccano or jsonl")
     if to == "bio":
-        tags = tags_of(document.text, formats.entities_of(document) or ())
+        tags = tags_of(document.text, mentions.entities_of(document) or ())
         return [*(f"{letter}\t{tag}" for letter, tag in zip(document.text, tags, strict=True)), ""]
     made = {"jsonl": as_line, "duie": as_duie, "duie2": as_duie2, "doccano": as_doccano}[to](document)
     return [json.dumps({**made, **others}, ensure_ascii=False)]
 
 
-def as_line(document: formats.Document) -> dict[str, Any]:
+def as_line(document: mentions.Document) -> dict[str, Any]:
     """Write a line of ours; an end of a triple has its place where that is told, or where there is only one."""
     made: dict[str, Any] = {"text": document.text}
     if document.triples is not None:
@@ -43,13 +43,13 @@ def as_line(document: formats.Document) -> dict[str, Any]:
             for one in document.triples
         ]
     if document.entities is not None:
-        made["entities"] = [bare(one) for one in formats.placed(document.text, document.entities)]
+        made["entities"] = [bare(one) for one in mentions.placed(document.text, document.entities)]
     return made
 
 
 def sole(text: str, one: Entity) -> Entity:
     """Put an entity to its place, where there is no other."""
-    found = formats.placed(text, [one])
+    found = mentions.placed(text, [one])
     return found[0] if len(found) == 1 else one
 
 
@@ -58,7 +58,7 @@ def bare(one: Entity) -> dict[str, Any]:
     return {name: value for name, value in asdict(one).items() if value is not None}
 
 
-def as_duie(document: formats.Document) -> dict[str, Any]:
+def as_duie(document: mentions.Document) -> dict[str, Any]:
     """Write a line of LIC2019 (DuIE 1.0)."""
     return {"text": document.text, "spo_list": [spo(one) for one in document.triples or ()]}
 
@@ -74,7 +74,7 @@ def spo(one: Triple) -> dict[str, Any]:
     }
 
 
-def as_duie2(document: formats.Document) -> dict[str, Any]:
+def as_duie2(document: mentions.Document) -> dict[str, Any]:
     """Write a line of DuIE 2.0, in which an object is a set of values: the slots are put back into their objects.
 
     A slot goes to the last triple before it that has its predicate, its object and room; without one it stays a triple.
@@ -93,9 +93,9 @@ def as_duie2(document: formats.Document) -> dict[str, Any]:
     return {"text": document.text, "spo_list": made}
 
 
-def as_doccano(document: formats.Document) -> dict[str, Any]:
+def as_doccano(document: mentions.Document) -> dict[str, Any]:
     """Write a line of doccano; relations are written where there are triples, each by the closest two of its ends."""
-    found = {replace(one, type=one.type or NO_TYPE): None for one in formats.entities_of(document) or ()}
+    found = {replace(one, type=one.type or NO_TYPE): None for one in mentions.entities_of(document) or ()}
     numbers = {one: number for number, one in enumerate(found)}
     if document.triples is None:
         return {"text": document.text, "label": [[one.start, one.end, one.type] for one in numbers]}
@@ -107,7 +107,7 @@ def as_doccano(document: formats.Document) -> dict[str, Any]:
     relations: list[dict[str, Any]] = []
     searched = Searched(document.text)
     for one in document.triples:
-        ends = [places.get(place) for place in next(iter(formats.pairs_of(searched, one)), ())]
+        ends = [places.get(place) for place in next(iter(mentions.pairs_of(searched, one)), ())]
         if ends and None not in ends:
             relations.append({"id": len(relations), "from_id": ends[0], "to_id": ends[1], "type": one.predicate})
     return {"text": document.text, "entities": named, "relations": relations}
@@ -122,7 +122,7 @@ def tags_of(text: str, entities: Iterable[Entity]) -> list[str]:
     if "\n" in text:
         raise RecordError("a text of several lines, and BIO has an end of its own there; use --to doccano")
     tags = ["O"] * len(text)
-    for one in sorted(formats.placed(text, entities), key=lambda one: one.place or (0, 0)):
+    for one in sorted(mentions.placed(text, entities), key=lambda one: one.place or (0, 0)):
         start, stop = one.place or (0, 0)
         if one.type and one.type != "".join(one.type.split()):
             raise RecordError(f"the type {one.type!r} has a blank, which ends it in BIO; use --to doccano")

@@ -45,6 +45,7 @@ from nlptasks.training.trainer import Run, fit
 
 BATCH, SIZE = 16, 64
 SURE_FIRST, SURE_LAST = 0.6, 0.5
+LEARNING = ("optimizer", "learning_rate", "schedule")
 Found = tuple[int, int, int, int, int]
 
 
@@ -232,6 +233,7 @@ class Bench:
     def task(self, seed: int) -> Task:
         """Make the task; its encoder serves both."""
         flags = {"seed": seed, "batch_size": BATCH, "steps": self.chosen.steps, "epochs": 1.0}
+        flags |= {name: value for name in LEARNING if (value := getattr(self.chosen, name)) is not None}
         settings = resolve(Settings, METHODS[self.method].defaults, flags=flags)
         made = Task(self.method, settings, weights.load(self.folder).text)
         made.fit_labels(self.rows)
@@ -311,6 +313,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="of the files, the first; all by default")
     parser.add_argument("--steps", type=int, help="updates; an epoch by default")
     parser.add_argument("--seeds", type=int, default=3)
+    for name in LEARNING:
+        kind = float if name == "learning_rate" else str
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="of both; that of the method by default")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="bf16", choices=list(hardware.DTYPES))
     chosen = parser.parse_args()

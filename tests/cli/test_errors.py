@@ -72,6 +72,13 @@ def test_help_is_plain_and_names_its_values(nlpk: Nlpk, line: str) -> None:
         assert ugly not in result.out
 
 
+def test_help_tells_the_defaults_of_each_method(nlpk: Nlpk) -> None:
+    said = " ".join(nlpk("train", "ie", "--help").out.decode().split())
+    assert "[default: 10.0, dgcnn 20.0]" in said
+    assert "[default: none, casrel subjects:3,objects:3]" in said
+    assert "through. [default: none]" not in said
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -7,8 +7,8 @@ import pytest
 
 from nlptasks import rows
 from nlptasks.errors import RecordError
-from nlptasks.ie import formats, written
-from nlptasks.ie.formats import Entity, Triple
+from nlptasks.ie import formats, tags, written
+from nlptasks.ie.mentions import Entity, Triple
 from nlptasks.ie.row import Row, Scored, converted, fitting, flaw, training_rows, traits
 
 TEXT = "《雾江》是林知远写的，林知远生于南川"
@@ -148,7 +148,7 @@ def test_a_tag_that_does_not_follow_begins_an_entity(tags: str, found: list[tupl
 
 
 def test_words_in_latin_letters_are_joined_by_a_space() -> None:
-    text, places = formats.joined(["New", "York", "的", "A", "I", "2024"])
+    text, places = tags.joined(["New", "York", "的", "A", "I", "2024"])
     assert text == "New York的AI 2024"
     assert [text[slice(*place)] for place in places] == ["New", "York", "的", "A", "I", "2024"]
 

@@ -152,6 +152,14 @@ def test_known_triples_are_read_by_a_model_that_has_learnt_to(ie_models: dict[st
         loaded(ie_models, "globalpointer", knowledge=str(path))
 
 
+def test_what_is_known_counts_in_each_window_of_a_long_text(ie_models: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "known.tsv"
+    path.write_text("人\t自\t上海\n", encoding="utf-8")
+    finder = Finder(loaded(ie_models, "dgcnn", knowledge=str(path), limit=32, overlap=0))
+    (example,) = finder.read([Row("上海的人" * 40)])
+    assert all(part for part in example.found)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("method", ["gplinker", "casrel"])
 def test_a_known_triple_is_told_where_it_is_likely_enough(
     ie_models: dict[str, Path], ie_records: Records, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
