@@ -110,6 +110,9 @@ class Task(ABC, Generic[ModelT]):
     def check(self, model: ModelT, rows: Sequence[Mapping[str, Any]]) -> None:
         """Refuse before the first update what `finish` would refuse after the last; by default nothing."""
 
+    def check_row(self, row: Any) -> None:  # noqa: ANN401 - of the task's `Row`
+        """Refuse a dev row, by a `RecordError`, that the task's labels do not allow to score; by default none."""
+
     def stage(self, share: float) -> None:
         """Take note of how far the run is, from 0 to 1, where lessons change with it."""
 

@@ -3,9 +3,10 @@
     python data/models/qa_cloze.py corpus.txt.xz --without trial.json --rows 20000 > cloze.jsonl
 
 From each paragraph stretches of a kind are taken that a question can ask for: a date, an amount, a person, a place, an
-organisation, a title, what stands in quotes, what something is, has or is called, and why. The question is the clause around the stretch with
-a word of question in its place, behind the topic of the paragraph, and without some of its words. From a tenth of
-the records the sentence that answers is taken out. Paragraphs that stand in a file of `--without` are left out.
+organisation, a title, what stands in quotes, what something is, has or is called, and why. The question is the clause
+around the stretch with a word of question in its place, behind the topic of the paragraph, and without some of its
+words. From a tenth of the records the sentence that answers is taken out. Paragraphs that stand in a file of
+`--without` are left out.
 """
 
 from __future__ import annotations
@@ -37,14 +38,17 @@ MEASURES = (
     "家|次|种|场|天|部|张|集|层|辆|艘|首|项|条|本|票|分"
 )
 BODIES = {
-    **{"大学": "哪所大学", "学院": "哪所学院", "中学": "哪所中学", "公司": "哪家公司", "集团": "哪个集团", "银行": "哪家银行"},
-    **{"医院": "哪家医院", "出版社": "哪家出版社", "博物馆": "哪个博物馆", "俱乐部": "哪个俱乐部", "协会": "哪个协会"},
-    **{"委员会": "哪个委员会", "研究所": "哪个研究所", "电视台": "哪个电视台", "乐队": "哪个乐队"},
+    **{"大学": "哪所大学", "学院": "哪所学院", "中学": "哪所中学", "公司": "哪家公司", "集团": "哪个集团"},
+    **{"银行": "哪家银行", "医院": "哪家医院", "出版社": "哪家出版社", "博物馆": "哪个博物馆", "俱乐部": "哪个俱乐部"},
+    **{"协会": "哪个协会", "委员会": "哪个委员会", "研究所": "哪个研究所", "电视台": "哪个电视台", "乐队": "哪个乐队"},
 }
 PLACES = {"省": "哪个省", "市": "哪个城市", "县": "哪个县", "国": "哪个国家", "区": "哪个区", "州": "哪个州"}
 #: How each kind is found, and what may be asked; where the pattern has a group, that is the answer.
 KINDS: dict[str, tuple[str, list[str]]] = {
-    "day": (r"(?:公元前?)?\d{1,4}年\d{1,2}月(?:\d{1,2}日)?|\d{1,2}月\d{1,2}日", ["什么时候", "何时", "哪一天", "什么时间"]),
+    "day": (
+        r"(?:公元前?)?\d{1,4}年\d{1,2}月(?:\d{1,2}日)?|\d{1,2}月\d{1,2}日",
+        ["什么时候", "何时", "哪一天", "什么时间"],
+    ),
     "year": (r"(?<!\d)(?:公元前?)?\d{3,4}年(?![\d代来间])", ["哪一年", "哪年", "什么时候", "何时"]),
     "time": (
         r"(?:上午|下午|晚上|早上|早晨|中午|凌晨|傍晚)[\d一二三四五六七八九十两]{1,3}[点时](?:[\d一二三四五六七八九十]{1,3}分|半)?",
@@ -62,7 +66,10 @@ KINDS: dict[str, tuple[str, list[str]]] = {
         ["什么"],
     ),
     "what": (r"(?<=是)(一[^，。；]{4,28})(?=[，。；])", ["什么", "什么"]),
-    "list": (r"(?:包括|分为|分别是|分别为|包含)(?:了|有)?((?:[^，。；、和与及]{1,10}、)+[^，。；、]{1,14})(?=[，。；等])", ["哪些", "什么"]),
+    "list": (
+        r"(?:包括|分为|分别是|分别为|包含)(?:了|有)?((?:[^，。；、和与及]{1,10}、)+[^，。；、]{1,14})(?=[，。；等])",
+        ["哪些", "什么"],
+    ),
     "why": (r"(?<=由于)([^，。；]{4,28})(?=[，而])|(?<=因为)([^，。；]{4,28})(?=[，而])", ["什么原因", "什么"]),
 }
 #: What a word is by its part of speech, and before which place words stand that `在哪里` can ask for.
@@ -75,7 +82,10 @@ SURNAMES = set(
 SENTENCE, BREAK = re.compile(r"[^。！？]+[。！？]?"), "，；：,;、"
 TOPIC = re.compile(r"^[《“]?([^，。；：（）(《》“”]{2,10}?)[》”]?(?=（|\(|是|位于|，(?:是|原名|又名|又称|位于))")
 #: How a paragraph begins that says what it is about, or depends on another.
-OPENING = re.compile(r"第.{1,4}[条章节]|[（(]?[一二三四五六七八九十\d]+[、.）)]|[他她它我你您这那而但因从在不有对]|如果|为了|由于|新华社|中新|本报|[^，。]{0,12}月[^，。]{1,5}日电|[^，。]{0,9}某")
+OPENING = re.compile(
+    r"第.{1,4}[条章节]|[（(]?[一二三四五六七八九十\d]+[、.）)]|[他她它我你您这那而但因从在不有对]|如果|为了|由于|新华社|中新|本报|"
+    r"[^，。]{0,12}月[^，。]{1,5}日电|[^，。]{0,9}某"
+)
 KEPT = set("谁几多少何不没未非无")
 
 
@@ -130,7 +140,7 @@ class Cutter:
             return None
         topic = TOPIC.match(text)
         is_named = topic is None or topic[1] in before + behind or topic[1] in text[one.start : one.end]
-        said = "" if is_named or low == 0 or self.random.random() < 0.2 else topic[1]
+        said = "" if topic is None or is_named or low == 0 or self.random.random() < 0.2 else topic[1]
         asked = said + self.thinned(before) + word + self.thinned(behind)
         if self.random.random() < 0.2 and one.kind in ("year", "day", "place", "person"):
             asked = self.turned(said + self.thinned(before).rstrip("于在由被"), self.thinned(behind), word, one.kind)
@@ -170,7 +180,9 @@ def named(text: str, words: Sequence[Any]) -> Iterator[Stretch]:
         if word == "·" and number and number + 1 < len(words):
             yield Stretch(at - len(words[number - 1].word), end + len(words[number + 1].word), "person", WHO)
         if flag == "ns" and len(word) > 1:
-            asked = [*(WHERE if text[at - 1 : at] in BEFORE_PLACE else []), *([PLACES[word[-1]]] if word[-1] in PLACES else [])]
+            asked = WHERE if text[at - 1 : at] in BEFORE_PLACE else []
+            if word[-1] in PLACES:
+                asked = [*asked, PLACES[word[-1]]]
             if asked:
                 yield Stretch(at, end, "place", asked)
         first = first if flag[0] in "njb" and not body else end
@@ -206,8 +218,8 @@ def paragraphs(path: str) -> Iterator[str]:
     """Read the paragraphs of a file that can be asked."""
     for record in files.read_records(path, names=("text",), format="text"):
         text = str(record.fields.get("text") or "").strip()
-        letters = sum(one.isascii() and one.isalpha() for one in text)
-        if SHORTEST <= len(text) <= LONGEST and text[-1] in "。！？”" and letters < len(text) / 10 and not OPENING.match(text):
+        is_whole = SHORTEST <= len(text) <= LONGEST and text[-1] in "。！？”" and not OPENING.match(text)
+        if is_whole and sum(one.isascii() and one.isalpha() for one in text) < len(text) / 10:
             yield text
 
 

@@ -106,6 +106,15 @@ class Labels:
             self.number(name, one)
         return [f"{name}={said[name]}" for name in self.known if name in said]
 
+    def check(self, sets: Sequence[str], vector: Sequence[float] | None) -> None:
+        """Refuse what a row to score says.
+
+        Raises:
+            RecordError: a label is not known, or the vector is of another size.
+        """
+        self.given(sets, None)
+        self.vectors([vector])
+
     def completed(self, sets: Sequence[str], random: Random) -> list[str]:
         """Draw the conditions that a row does not name."""
         said = dict(map(pair, sets))

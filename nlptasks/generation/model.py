@@ -137,8 +137,7 @@ class Loaded(loaded.Loaded):
         Raises:
             RecordError: it is one.
         """
-        self.labels.given(row.sets or [], None)
-        self.labels.vectors([row.vector])
+        self.labels.check(row.sets or [], row.vector)
 
     def condition(self, labels: Tensor | None, vectors: Tensor | None) -> Tensor | None:
         """Give what the norms listen to: (B, C), or none."""

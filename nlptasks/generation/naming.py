@@ -87,10 +87,12 @@ class Naming:
 
     def given(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Collect what is said of conditions: by the record's own fields, by `set` and by `label`."""
-        given = dict(pair(one) for one in pairs(fields))
-        for name in given:
+        given: dict[str, Any] = {}
+        for name, value in map(pair, pairs(fields)):
             if name not in self.conditions:
                 raise RecordError(f"no condition {name!r} in this model; {self.hint(name)}")
+            if given.setdefault(name, value) != value:
+                raise RecordError(f"condition {name!r} is set to {given[name]} and to {value}; say one of them")
         if len(self.conditions) == 1 and fields.get("label") is not None:
             given.setdefault(self.conditions[0], fields["label"])
         return {**given, **{name: fields[name] for name in self.conditions if fields.get(name) not in (None, "")}}

@@ -74,6 +74,10 @@ class Task(AnyTask[Generator]):
         self.layout.check(backbone.bert.config.max_position_embeddings)
         return assembled(backbone, self.labels, asdict(self.settings))
 
+    def check_row(self, row: Row) -> None:
+        """Refuse a dev row of a label that no training row has, or of another vector."""
+        self.labels.check(row.sets or [], row.vector)
+
     def batch(self, rows: Sequence[Mapping[str, Any]]) -> Pass:
         """Lay out what rows teach, for one forward pass."""
         return self.laid(self.layout, rows)

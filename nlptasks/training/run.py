@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ import nlptasks
 from nlptasks import files, rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
-from nlptasks.errors import InputError, ModelError, UsageError
+from nlptasks.errors import InputError, ModelError, RecordError, UsageError
 from nlptasks.task import Task
 from nlptasks.training import checkpoint, data, recipes
 from nlptasks.training.data import Source, Table
@@ -96,6 +95,7 @@ class Training:
         if self.run.steps and len(self.run.rows) < 2:
             raise InputError(f"{plan.train[0].name}: one row; expected 2 or more to learn from")
         self.task.check(self.model, self.run.rows)
+        self.labelled = self.rows_to_score()
         self.scores: dict[str, float] = {}
         self.saved_step = 0
         self.saved_at = time.monotonic()
@@ -140,15 +140,25 @@ class Training:
         if progress.scores is not None or time.monotonic() - self.saved_at > self.settings.save_every:
             self.save_last()
 
-    @cached_property
-    def labelled(self) -> list[Any]:
-        """Give the dev rows to score on as the task's own, and say that scoring them takes its time."""
+    def rows_to_score(self) -> list[Any]:
+        """Give the dev rows to score on as the task's own, and say that scoring them takes its time.
+
+        Raises:
+            InputError: none can be scored.
+        """
         if self.dev is None:
             return []
         kind, found = self.form.Row, drawn(self.dev.rows, self.settings.max_dev_rows, self.settings.seed)
-        if len(found) >= MANY:
-            logger.info("scoring %d dev rows each time; --max-dev-rows N takes fewer of them", len(found))
-        return [kind(**{name: row[name] for name in rows.names(kind)}) for row in found]
+        parsed = [kind(**{name: row[name] for name in rows.names(kind)}) for row in found]
+        problems = [problem_of(self.task, row) for row in parsed]
+        bad = [problem for problem in problems if problem]
+        if len(bad) == len(parsed):
+            raise InputError(f"--dev: no row can be scored, for example: {bad[0]}")
+        if bad:
+            logger.info("%d of %d dev rows are not scored, for example: %s", len(bad), len(parsed), bad[0])
+        if len(parsed) >= MANY:
+            logger.info("scoring %d dev rows each time; --max-dev-rows N takes fewer of them", len(parsed))
+        return [row for row, problem in zip(parsed, problems, strict=True) if not problem]
 
     def evaluate(self) -> dict[str, float]:
         """Score the model as it is on the dev rows, if there are any."""
@@ -224,6 +234,15 @@ class Training:
         self.run.restore(weights.read_tensors(last / STATE), state["run"])
         self.scores, self.saved_step = state["scores"], self.run.step
         cut_log(self.out / LOG, self.run.step)
+
+
+def problem_of(task: Task[Any], row: object) -> str:
+    """Tell why a dev row cannot be scored; nothing where it can."""
+    try:
+        task.check_row(row)
+    except RecordError as error:
+        return str(error)
+    return ""
 
 
 def drawn(found: Dataset, most: int | None, seed: int) -> Dataset:

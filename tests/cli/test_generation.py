@@ -151,6 +151,23 @@ def test_training_names_its_conditions_and_eval_knows_them(nlpk: Nlpk, tiny_fold
     assert len(texts(nlpk, "--model", out, "--set", "类别=北京", "--set", "情感=0", "-n", 3)) == 3
 
 
+def test_dev_rows_of_labels_that_were_not_learnt_are_told_before_the_first_update(
+    nlpk: Nlpk, tiny_folder: Path, tmp_path: Path
+) -> None:
+    train, dev, strange = (tmp_path / name for name in ("train.tsv", "dev.tsv", "strange.tsv"))
+    train.write_text("今天很好\t好\n今天很坏\t坏\n" * 8, encoding="utf-8")
+    dev.write_text("天气很好\t好\n天气一般\t中\n", encoding="utf-8")
+    strange.write_text("天气一般\t中\n", encoding="utf-8")
+    run = ("--train", train, "--backbone", tiny_folder, "--limit", 16, "--steps", 1)
+    result = nlpk("train", "generation", *run, "--dev", dev, "--out", tmp_path / "a")
+    assert result.status == 0, result.err
+    assert "1 of 2 dev rows are not scored, for example: unknown label '中' of label; known are" in result.err
+    result = nlpk("train", "generation", *run, "--dev", strange, "--out", tmp_path / "b")
+    assert result.status == 2
+    assert "nlpk: --dev: no row can be scored, for example: unknown label '中'" in result.err
+    assert not (tmp_path / "b").exists()
+
+
 def test_training_refuses_what_are_no_labels(nlpk: Nlpk, tiny_folder: Path, tmp_path: Path) -> None:
     rows = tmp_path / "texts.tsv"
     rows.write_text("".join(f"今天\t{number}号\n" for number in range(200)), encoding="utf-8")

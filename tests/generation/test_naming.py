@@ -57,6 +57,7 @@ def test_two_namings_are_told_apart_by_what_they_say() -> None:
         ({"set": "x=酒店"}, "no condition 'x' in this model; it has 类别, 情感"),
         ({"set": "类别"}, "--set '类别': expected a condition and its label"),
         ({"label": "正面"}, "field '类别' is missing"),
+        ({"sets": ["情感=1", "情感=0"]}, "condition '情感' is set to 1 and to 0; say one of them"),
     ],
 )
 def test_a_record_that_does_not_say_its_conditions_is_refused(fields: dict[str, Any], complaint: str) -> None:
