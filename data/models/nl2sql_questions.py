@@ -11,7 +11,10 @@ import argparse
 import json
 import sys
 import tomllib
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "nl2sql" / "source"
@@ -26,15 +29,24 @@ EVERYDAY = "everyday"
 SHARE = 0.5
 SHAPES = {
     **{"which": 24, "column": 10, "ask": 10, "COUNT": 9, "AVG": 8, "SUM": 10, "MAX": 5, "MIN": 5},
-    **{"strange": 5, "whole": 9, "most": 5, "least": 4},
+    **{"strange": 5, "lacking": 7, "whole": 9, "most": 5, "least": 4},
+    **{"each MAX": 4, "each MIN": 2, "best SUM": 4, "best AVG": 3},
 }
 #: What is beside each other in a question: so many values, behind a condition of another kind or not.
 CONDITIONS = {(1, False): 5, (2, False): 7, (3, False): 1, (0, True): 6, (1, True): 7, (2, True): 2}
 PEOPLE = ("名", "位")
+#: What the name of a column ends in that holds people.
+PERSONS = ("人", "员", "师", "者", "长", "姓名", "经理", "主管")
 
 
 class Asker(samples.Asker):
     """Asks as people do of their own tables, too."""
+
+    def __init__(self, *known: Any, headers: Sequence[str] = ()) -> None:  # noqa: ANN401 - what the samples' has
+        """Know the names of all tables' columns, too; what has no letter in common with this one's is not in it."""
+        super().__init__(*known)
+        own = {letter for one in self.table.columns for name in one.names for letter in name} | set(self.table.noun)
+        self.lacking = [name for name in headers if not own & set(name)]
 
     def question(self) -> dict[str, object] | None:
         """Ask one question."""
@@ -45,8 +57,14 @@ class Asker(samples.Asker):
             return self.made(self.say("everyday strange"), {})
         if shape == "whole":
             return self.whole(self.random.choice(["AVG", "MAX", "MIN", "SUM", "COUNT"]))
+        if shape == "lacking":
+            column = self.table.columns[self.random.choice([0, *self.texts])]
+            cell = str(self.random.choice(column.cells))
+            return self.made(self.say("everyday lacking", v=cell, c=self.random.choice(self.lacking)), {})
         if shape in ("most", "least"):
             return self.best(shape)
+        if shape.startswith(("each ", "best ")):
+            return self.of_groups(*shape.split())
         return self.asked(shape)
 
     def best(self, shape: str) -> dict[str, object]:
@@ -55,6 +73,20 @@ class Asker(samples.Asker):
         said = self.say(f"everyday {shape}", c=self.called(at), d=self.called(other), **self.words(at))
         order = f" ORDER BY {samples.quoted(self.table.columns[at].name)}" + (" DESC" if shape == "most" else "")
         return self.made(said, self.text([("", other)], [], "") + order + " LIMIT 1")
+
+    def of_groups(self, kind: str, aggregate: str) -> dict[str, object]:
+        """Ask for the greatest or least of each group, or for the group that is best by a sum or a mean."""
+        at, real = self.random.choice([at for at in self.texts if at]), self.random.choice(self.reals)
+        much, little = self.table.columns[real].words
+        names = {"c": self.called(at), "d": self.called(real)}
+        group = f" GROUP BY {samples.quoted(self.table.columns[at].name)}"
+        if kind == "each":
+            said = self.say(f"everyday each {aggregate}", **names, g=much, l=little)
+            return self.made(said, self.text([("", at), (aggregate, real)], [], "") + group)
+        is_most = self.random.random() < 0.8
+        said = self.say(f"everyday best {aggregate}", **names, g=much if is_most else little)
+        by = f"{aggregate}({samples.quoted(self.table.columns[real].name)})" + " DESC" * is_most
+        return self.made(said, self.text([("", at)], [], "") + f"{group} ORDER BY {by} LIMIT 1")
 
     def whole(self, aggregate: str) -> dict[str, object]:
         """Ask for one number of the whole table."""
@@ -75,7 +107,10 @@ class Asker(samples.Asker):
         elif shape == "column":
             asked_for = [one for one in self.texts if one not in {piece.column for piece in pieces}] or self.texts
             at = self.random.choice(asked_for)
-            said, select = self.say("everyday column", p=text, c=self.called(at)), [("", at)]
+            name = self.called(at)
+            is_person = name.endswith(PERSONS) and self.random.random() < 0.7
+            said = self.say("everyday person" if is_person else "everyday column", p=text, c=name)
+            select = [("", at)]
         elif shape == "ask":
             said, select = self.say("ask", p=text + self.table.noun, c=self.called(at)), [("", at)]
         elif shape == "COUNT":
@@ -165,7 +200,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     tables = [*read(SOURCE / "train.txt"), *read(HERE / "tables.txt")]
-    made = samples.questions(tables, "train", phrases(), each=arguments.each, made_by=Asker)
+    headers = sorted({name for table in tables for one in table.columns for name in one.names})
+    by = partial(Asker, headers=headers)
+    made = samples.questions(tables, "train", phrases(), each=arguments.each, made_by=by)
     lines = {"questions": (json.dumps(one, ensure_ascii=False) for one in made)}
     lines["tables"] = (table.as_json() for table in tables)
     for name, some in lines.items():

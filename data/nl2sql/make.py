@@ -6,7 +6,7 @@ with a fixed seed, so the result is the same on every machine.
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -306,7 +306,7 @@ def questions(
     phrases: dict[str, list[str]],
     *,
     each: int,
-    made_by: type[Asker] = Asker,
+    made_by: Callable[..., Asker] = Asker,
 ) -> Iterator[dict[str, object]]:
     """Ask every table so many questions, none twice; the second round has what other tables were asked."""
     strange = [{"table": "", "question": "今天天气怎么样"}]

@@ -153,7 +153,11 @@ class Answerer:
         return sql.written(query, self.options.from_ or name, table.names, table.numeric, dialect)
 
     def report(self) -> None:
-        """Tell how many questions were longer than is read."""
+        """Tell how many questions were longer than is read, and where the SQL that is printed means less elsewhere."""
+        only = self.loaded.library.only
+        if only and only.foreign and self.options.sql_only and self.options.dialect in (None, "duckdb"):
+            listed = ", ".join(only.foreign[:5])
+            logger.info("%s: DuckDB reads %s as text, for figures such as 12,000 or 8%%; clean them", only.name, listed)
         if cut := self.loaded.encoder.counts["cut"]:
             logger.info("%d questions were longer than --question-limit, their ends were not read", cut)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from nlptasks.nl2sql import cues
 from nlptasks.nl2sql.cells import Mention, folded
 from nlptasks.nl2sql.query import STAR
 from nlptasks.nl2sql.tables import Table
@@ -53,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Period:
-    """A year or a month in a column of days.
+    """A year or a month in a column of days, or a day in one of times.
 
     Attributes:
         first: its first day, as the column's cells are written.
@@ -113,6 +114,10 @@ def found(question: str, table: Table, *, matching: bool) -> list[Candidate]:
     figures = [one for one in numbers(question) if not any(within(one.start, one.end, date) for date in said)]
     made = [Candidate(one.start, one.end, question[one.start : one.end], date=one) for one in said]
     made += [Candidate(one.start, one.end, question[one.start : one.end], number=one) for one in figures]
+    for match in cues.SPOKEN_PATTERN.finditer(question):
+        bound = cues.SPOKEN[match[0]][1]
+        spoken = Number(match.start(), match.end(), bound, False, bound, "", "")
+        made.append(Candidate(match.start(), match.end(), match[0], number=spoken))
     for pattern, group in ((QUOTED, 1), (LATIN, 0), (HELD, 1)):
         made += [Candidate(match.start(group), match.end(group), match[group]) for match in pattern.finditer(question)]
     made += [Candidate(m.start, m.end, question[m.start : m.end], {m.column: m}) for m in mentions]
@@ -236,18 +241,19 @@ def date_value(date: Date, column: int, table: Table) -> Value:
         return Value(exact, "date", 1.0)
     shape = shape_of(cells[0]) if cells else ""
     alike = next((form for form in forms if shape_of(form) == shape), None)
-    if alike is None and not date.day and table.columns[column].kind == "date":
-        return Value(forms[0], "period", 0.8, period_of(date, shape))
+    day = re.split("[ T]", shape)[0]
+    if alike is None and table.columns[column].kind == "date" and (not date.day or day != shape):
+        return Value(forms[0], "period", 0.8, period_of(date, day))
     return Value(alike or forms[0], "date", 0.8)
 
 
 def period_of(date: Date, shape: str) -> Period:
-    """Make a period of a date without a day, written as cells of a shape are."""
+    """Make a period of a date, written as cells are whose days have a shape."""
     first, following = (
         next((form for form in one.forms() if shape_of(form) == shape), one.forms()[0])
         for one in (date.whole, date.following)
     )
-    match = re.match(r"\d{4}\D?\d{1,2}\D?" if date.month else r"\d{4}\D?", first)
+    match = re.match(r"\d{4}\D?\d{1,2}\D?" if date.month else r"\d{4}\D?", first) if not date.day else None
     return Period(first, following, match[0] if match else first)
 
 

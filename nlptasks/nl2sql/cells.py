@@ -150,7 +150,7 @@ class Cells:
         if place is None:
             return None
         start, end = place
-        if self.is_common(text[start:end], int(self.columns[number])):
+        if not stands_alone(text, start, end) or self.is_common(text[start:end], int(self.columns[number])):
             return None
         likeness = fuzz.ratio(text[start:end], key) / 100
         score = 0.5 * share + 0.5 * likeness

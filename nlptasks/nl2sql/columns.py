@@ -11,11 +11,17 @@ from typing import Any
 
 from nlptasks.nl2sql.values import unit_of
 
+#: Cells by which a column of dates is told.
+LOOKED_AT = 50
 #: Share of a column's cells that have to be numbers for it to be one of numbers.
 NUMERIC = 0.95
 #: What stands for nothing in a column of numbers.
 NOTHING = frozenset({"", "-", "--", "—", "/", "n/a", "na", "nan", "null", "none", "无", "暂无", "未知"})
 UNIT = re.compile(r"\s*[(（\[【](?P<unit>[^()（）\[\]【】]{1,12})[)）\]】]\s*$")
+#: Blanks that a name on one line cannot have; DuckDB keeps the others.
+BREAKS = re.compile(r"[^\S \u3000\xa0]+")
+#: A month or day of one figure, which would sort behind those of two.
+SINGLE = re.compile(r"(?<=[-/.年月])(\d)(?!\d)")
 DATE = re.compile(r"\d{4}([-/.年]\d{1,2}([-/.月](\d{1,2}日?)?)?|年)([ T]\d\d:\d\d(:\d\d)?)?")
 
 
@@ -72,7 +78,7 @@ def unique(names: Sequence[str]) -> list[str]:
     wide = len(str(len(names) - 1))
     made: dict[str, str] = {}
     for number, name in enumerate(names):
-        base = " ".join(name.split()) or f"column{number:0{wide}}"
+        base = BREAKS.sub(" ", name).strip() or f"column{number:0{wide}}"
         chosen, count = base, 0
         while chosen.lower() in made:
             count += 1
@@ -99,6 +105,23 @@ def dated_kind(kind: str, cells: Sequence[Any]) -> str:
     texts = [str(one).strip() for one in cells if not is_nothing(one)]
     is_dated = kind == "text" and bool(texts) and all(DATE.fullmatch(text) for text in texts)
     return "date" if is_dated else kind
+
+
+def padded(cells: Sequence[Any]) -> list[Any]:
+    """Give months and days of a column of dates two figures, so that text sorts as time does; other columns stay."""
+    if dated_kind("text", cells[:LOOKED_AT]) != "date":
+        return list(cells)
+    return [SINGLE.sub(r"0\1", one) if isinstance(one, str) and DATE.fullmatch(one.strip()) else one for one in cells]
+
+
+def is_foreign(value: object) -> bool:
+    """Tell whether other programs read what is a number here as text: 12,000, 8 %, or a dash for nothing."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        return not math.isfinite(float(value))
+    except ValueError:
+        return True
 
 
 def is_nothing(value: object) -> bool:

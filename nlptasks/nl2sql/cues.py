@@ -25,6 +25,14 @@ BEHIND = {
 }
 #: What a number counts may stand between it and what is said of it: 200张以上.
 MEASURE = r"[^\d的，、。\s]{0,2}?"
+#: Words that are a comparison with a number by themselves; without an operator they say equal.
+SPOKEN: dict[str, tuple[str, float]] = {
+    **dict.fromkeys(("不及格", "没及格", "未及格"), ("<", 60.0)),
+    **dict.fromkeys(("及格", "合格线以上"), (">=", 60.0)),
+    **dict.fromkeys(("负的", "负数", "负值", "为负", "是负", "亏损"), ("<", 0.0)),
+    **dict.fromkeys(("免费", "不要钱", "不收费"), ("", 0.0)),
+}
+SPOKEN_PATTERN = re.compile("|".join(sorted(SPOKEN, key=len, reverse=True)))
 GREATER, LESS = "高大多晚贵长重远快强深宽厚久老", "低小少早短轻近慢弱浅窄薄新"
 #: What is said with 比 before a value and a comparison behind it.
 COMPARED = {
@@ -82,7 +90,7 @@ def operators(question: str, start: int, end: int) -> set[str]:
         end: behind its last character.
     """
     before, behind = question[max(0, start - LETTERS) : start], question[end : end + LETTERS]
-    found = set()
+    found = {SPOKEN[question[start:end]][0]} - {""} if question[start:end] in SPOKEN else set()
     if match := BEFORE_PATTERN.search(before):
         found.add(BEFORE_OF[match[1]])
     if match := BEHIND_PATTERN.search(behind):

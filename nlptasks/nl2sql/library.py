@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files as resources
+from itertools import islice
 
 from nlptasks.errors import InputError, RecordError, UsageError
 from nlptasks.nl2sql import sources, tables
@@ -21,12 +22,14 @@ class Library:
     Attributes:
         only: the one that every record is asked of, where there is one.
         shelves: files of tables, looked through in order.
+        is_sample: whether the shelves are the sample's, since none was named.
         db: database that holds the rows of the shelves' tables, if any.
         made: tables that records brought, by their JSON.
     """
 
     only: Table | None = None
     shelves: list[Tables] = field(default_factory=list)
+    is_sample: bool = False
     db: Database | None = None
     made: dict[str, Table] = field(default_factory=dict)
 
@@ -39,7 +42,7 @@ class Library:
         """
         named = list(dict.fromkeys(names))
         sample = str(resources("nlptasks.samples").joinpath("nl2sql", SAMPLE_TABLES))
-        return cls(shelves=[tables.read_tables(name) for name in named or [sample]])
+        return cls(shelves=[tables.read_tables(name) for name in named or [sample]], is_sample=not named)
 
     @classmethod
     def asked(cls, options: Options) -> Library:
@@ -68,8 +71,10 @@ class Library:
             return self.own(inline)
         if self.only is not None:
             return self.only
+        if id is None and [len(shelf) for shelf in self.shelves] == [1]:
+            id = next(iter(self.shelves[0]))
         if id is None:
-            raise RecordError("no table to ask: name one with --table FILE, or give table_id and --tables FILE")
+            raise RecordError(f"no table to ask: name one with --table FILE, or {self.remedy()}")
         shelf = next((shelf for shelf in self.shelves if id in shelf.found), self.shelves[0])
         table = shelf[id]
         if self.db is None:
@@ -82,6 +87,12 @@ class Library:
             except (InputError, UsageError) as error:
                 raise RecordError(str(error)) from None
         return self.made[key]
+
+    def remedy(self) -> str:
+        """Say how a record names a table of the shelves; nobody asked for the sample's."""
+        if self.is_sample:
+            return "give table_id and --tables FILE"
+        return "by its table_id, such as " + ", ".join(islice((id for shelf in self.shelves for id in shelf), 3))
 
     def own(self, inline: str) -> Table:
         """Make the table that a record brought.

@@ -34,12 +34,12 @@ PARTS: dict[type[exp.Expr], tuple[str, ...]] = {
 MOST_DIGITS = 18  # of a LIMIT
 
 
-def read(text: str, header: Sequence[str]) -> Query:
+def read(text: str, header: Sequence[str] | None) -> Query:
     """Take SQL of one table apart.
 
     Args:
         text: one SELECT, in any of the dialects that quote identifiers with double quotes or backticks.
-        header: the columns' names.
+        header: the columns' names; without them each name counts as a column of its own.
 
     Raises:
         RecordError: it is something else, names a column that is not there, or says what a `Query` cannot.
@@ -84,9 +84,10 @@ def check_parts(select: exp.Select) -> None:
 class Reader:
     """Takes a SELECT apart, by the names of its table's columns."""
 
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str] | None) -> None:
         """Know the columns."""
-        self.numbers = {name.strip().lower(): number for number, name in reversed(list(enumerate(header)))}
+        self.is_open = header is None
+        self.numbers = {name.strip().lower(): number for number, name in reversed(list(enumerate(header or ())))}
 
     def query(self, select: exp.Select) -> Query:
         """Read the whole.
@@ -145,7 +146,8 @@ class Reader:
             return STAR
         if not isinstance(node, exp.Column):
             raise refused(f"{node.key.upper() if node else 'nothing'} in the place of a column")
-        number = self.numbers.get(node.name.strip().lower())
+        name = node.name.strip().lower()
+        number = self.numbers.setdefault(name, len(self.numbers)) if self.is_open else self.numbers.get(name)
         if number is None:
             raise RecordError(f"field 'sql': no column {node.name[:40]!r} in the table; it has {self.listed()}")
         return number
@@ -169,7 +171,7 @@ class Reader:
     def compared(self, node: exp.Expr, joined: str) -> list[Condition]:
         """Read one comparison, which may be of several values."""
         if isinstance(node, exp.Between) and joined == "and":
-            column = self.column(node.this)
+            column = self.column(node.this.this if isinstance(node.this, exp.Cast) else node.this)
             return [
                 Condition(column, ">=", constant(node.args["low"])),
                 Condition(column, "<=", constant(node.args["high"])),
@@ -180,7 +182,7 @@ class Reader:
         name = next((name for name, kind in OPERATOR_NODES.items() if type(node) is kind), None)
         if name is None:
             raise refused(f"{node.key.upper()} as a condition")
-        left, right = node.this, node.expression
+        left, right = (side.this if isinstance(side, exp.Cast) else side for side in (node.this, node.expression))
         if isinstance(right, exp.Column) and not isinstance(left, exp.Column):
             left, right, name = right, left, FLIPPED.get(name, name)
         return [Condition(self.column(left), name, constant(right))]

@@ -15,6 +15,8 @@ from nlptasks.nl2sql.settings import Settings as Settings
 from nlptasks.nl2sql.settings import Sweep as Sweep
 from nlptasks.training.settings import Method
 
+#: Characters of a question.
+LONGEST = 2000
 #: What a record may bring of a table of its own.
 OWN_TABLE = ("header", "types", "rows")
 
@@ -108,13 +110,15 @@ FORMATS = ("jsonl", "tableqa")
 
 
 def check(question: str) -> None:
-    """Refuse a question that asks nothing.
+    """Refuse a question that asks nothing, or is a book.
 
     Raises:
-        RecordError: it is blank.
+        RecordError: it is blank, or too long.
     """
     if not question.strip():
         raise RecordError("field 'question': found only blanks, expected a question")
+    if len(question) > LONGEST:
+        raise RecordError(f"field 'question': found {len(question):,} characters, expected {LONGEST:,} or less")
 
 
 def reference(text: str, header: list[str] | None) -> query.Query | None:
@@ -122,7 +126,7 @@ def reference(text: str, header: list[str] | None) -> query.Query | None:
 
     Args:
         text: SQL, or an object of TableQA or WikiSQL as JSON.
-        header: names of the table's columns; without them SQL is not looked at, nor the object's columns.
+        header: names of the table's columns; without them SQL only has to be of the right form, and is not given.
 
     Raises:
         RecordError: it is neither, or does not fit the table.
@@ -135,12 +139,12 @@ def reference(text: str, header: list[str] | None) -> query.Query | None:
         if not found:
             return None
         made = query.of_json(found)
-    elif header is None:
-        return None
     else:
         from nlptasks.nl2sql import parsing  # here, because sqlglot takes a while to import
 
         made = parsing.read(text, header)
+        if header is None:
+            return None
     if header is not None:
         query.check_columns(made, header)
     return made
@@ -207,7 +211,7 @@ def checking(named: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
     def look(fields: Mapping[str, Any]) -> None:
         row = rows.parse(Scored, fields)
         table = library.table(row.table_id, row.inline)
-        reference(row.sql, table.names)
+        reference(row.sql, table.header)
 
     return look
 
@@ -253,6 +257,8 @@ def tableqa(row: Row, fields: Mapping[str, Any]) -> dict[str, Any]:
     found = None
     if row.sql is not None:
         header = json.loads(row.inline)["header"] if row.inline else None
+        if header is None and not row.sql.lstrip().startswith("{"):
+            raise RecordError("SQL text without its table, so its columns have no numbers; give it header and types")
         found = reference(row.sql, header)
     made = query.as_json(found) if found else None
     if made is None:

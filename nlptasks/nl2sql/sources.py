@@ -13,22 +13,23 @@ from nlptasks.errors import InputError, UsageError
 from nlptasks.files.lines import lines_of
 from nlptasks.files.tables import csv_rows
 from nlptasks.nl2sql import duck, excel, stores
-from nlptasks.nl2sql.columns import is_nothing, number_of
+from nlptasks.nl2sql.columns import LOOKED_AT, is_foreign, is_nothing, number_of, padded
 from nlptasks.nl2sql.duck import DuckDB
 from nlptasks.nl2sql.stores import SQLiteFile, Store
 from nlptasks.nl2sql.tables import Table, of_rows, of_store
 
 EXCEL = (".xlsx", ".xls", ".xlsb", ".ods", ".xlsm")
+JSON = (".json", ".jsonl", ".ndjson")
 #: First bytes of a SQLite file, and those of a DuckDB file with where they stand.
 SQLITE, DUCKDB, DUCKDB_AT = b"SQLite format 3\x00", b"DUCK", 8
-LOOKED_AT = 50  # rows by which a header is told
 #: What lists every table with its columns, in order.
 COLUMNS_IN_SQLITE = (
     "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
     "WHERE m.type IN ('table', 'view') ORDER BY m.name, c.cid"
 )
 COLUMNS_IN_DUCKDB = (
-    "SELECT table_name, column_name FROM information_schema.columns ORDER BY table_name, ordinal_position"
+    "SELECT table_name, column_name FROM information_schema.columns "
+    "WHERE table_schema = 'main' AND table_catalog = current_database() ORDER BY table_name, ordinal_position"
 )
 
 
@@ -54,6 +55,8 @@ def open_table(name: str, sheet: str | None = None) -> Table:
     elif ending in EXCEL:
         check_there(path)
         table = of_cells(name, excel.rows(path, sheet))
+    elif ending in JSON:
+        raise UsageError(f"--table {name}: JSON, as files of tables are; --tables {name}")
     elif (kind := database_of(path)) is not None:
         raise UsageError(f"--table {name}: a {kind} file, which holds several tables; --db {name} --table NAME")
     else:
@@ -193,9 +196,16 @@ def of_cells(name: str, rows: Sequence[Sequence[Any]]) -> Table:
     """
     if not rows:
         raise InputError(f"{name}: empty; expected a header and rows below it")
-    if is_header(rows):
-        return of_rows(name, ["" if cell is None else str(cell) for cell in rows[0]], rows[1:])
-    return of_rows(name, [""] * len(rows[0]), rows)
+    is_named = is_header(rows)
+    header = ["" if cell is None or not is_named else str(cell) for cell in rows[0]]
+    columns = [padded(column) for column in zip(*rows[is_named:], strict=True)]
+    table = of_rows(name, header, list(zip(*columns, strict=True)))
+    table.foreign = [
+        one.name
+        for one, cells in zip(table.columns, columns, strict=False)
+        if one.kind == "real" and any(map(is_foreign, cells))
+    ]
+    return table
 
 
 def is_header(rows: Sequence[Sequence[Any]]) -> bool:

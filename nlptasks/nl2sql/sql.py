@@ -31,6 +31,7 @@ OPERATOR_NODES: dict[str, type[exp.Binary]] = {
     "<=": exp.LTE,
     "like": exp.Like,
 }
+ORDERED = (">", "<", ">=", "<=")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 DIALECTS = ("duckdb", "sqlite", "mysql", "postgres", "tsql", "oracle", "hive", "spark", "clickhouse", "snowflake")
 
@@ -98,9 +99,16 @@ def ranges(query: Query) -> dict[object, list[Condition]]:
 
 
 def comparison(group: Sequence[Condition], column: exp.Expr, numeric: bool) -> exp.Expr:
-    """Build one condition, or a range of two; a value that is no number is compared as text, whatever the column."""
+    """Build one condition, or a range of two.
+
+    A value that is no number is compared as text, whatever the column; text that is to be more or less than a number is
+    read as one.
+    """
     first = group[0]
-    values = {one.operator: literal(one.value, numeric and one.operator != "like") for one in group}
+    is_ordered = not numeric and all(one.operator in ORDERED and NUMBER.fullmatch(one.value.strip()) for one in group)
+    values = {one.operator: literal(one.value, is_ordered or (numeric and one.operator != "like")) for one in group}
+    if is_ordered:
+        column = exp.TryCast(this=column, to=exp.DataType.build("double"))
     if len(group) == 1:
         return OPERATOR_NODES[first.operator](this=column, expression=values[first.operator])
     return exp.Between(this=column, low=values[">="], high=values["<="])

@@ -12,7 +12,7 @@ from typing import Any
 
 from nlptasks.errors import InputError, RecordError
 from nlptasks.nl2sql.cells import Cells
-from nlptasks.nl2sql.columns import Column, Extent, bounded, cell, dated_kind, described, kind_of, unique
+from nlptasks.nl2sql.columns import LOOKED_AT, Column, Extent, bounded, cell, dated_kind, described, kind_of, unique
 from nlptasks.nl2sql.stores import Bounds, Rows, Store, quoted
 
 #: SQLite's own limit, too.
@@ -25,7 +25,15 @@ KINDS = ("text", "real", "date")
 class Table:
     """A table: its columns, and the store of its rows."""
 
-    def __init__(self, id: str, title: str, columns: Sequence[Column], store: Store, name: str | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        title: str,
+        columns: Sequence[Column],
+        store: Store,
+        name: str | None = None,
+        header: Sequence[str] = (),
+    ) -> None:
         """Put it together.
 
         Args:
@@ -34,9 +42,13 @@ class Table:
             columns: in the store's order.
             store: of the rows.
             name: by which SQL names it; the store's by default.
+            header: by which labels name its columns; the database's names by default.
         """
         self.id, self.title, self.columns, self.store = id, title, list(columns), store
         self.name = name or store.table
+        self.header = list(header) or self.names
+        self.foreign: list[str] = []
+        """Columns of numbers that the file writes in ways that DuckDB reads as text."""
         self.numeric = [column.kind == "real" for column in self.columns]
         self.found: dict[int, list[Any]] = {}
 
@@ -109,8 +121,8 @@ def of_rows(
     told = [kind_of([row[number] for row in rows]) for number in range(len(header))] if kinds is None else list(kinds)
     for kind in told:
         if kind not in KINDS:
-            raise InputError(f"table {id}: found the type {kind!r}, expected text or real")
-    dated = [dated_kind(kind, [row[number] for row in rows[:50]]) for number, kind in enumerate(told)]
+            raise InputError(f"table {id}: found the type {kind!r}, expected text, real or date")
+    dated = [dated_kind(kind, [row[number] for row in rows[:LOOKED_AT]]) for number, kind in enumerate(told)]
     names = unique([str(name) for name in header])
     made = [[cell(value, kind) for value, kind in zip(row, dated, strict=True)] for row in rows]
     return Table(id, title, described(names, dated), Rows(names, made, dated))
@@ -179,7 +191,9 @@ def read_tables(source: str | Path) -> Tables:
         missing = next((name for name in ("id", "header") if not record.fields.get(name)), None)
         if missing:
             raise InputError(f"{record.place}: a table without {missing}; expected id, header, types and rows")
-        found[str(record.fields["id"])] = record.fields
+        if (id := str(record.fields["id"])) in found:
+            raise InputError(f"{record.place}: a second table with the id {id!r}; give each its own")
+        found[id] = record.fields
     if not found:
         raise InputError(f"{source}: no tables; expected a JSON object a line with id, header, types and rows")
     return Tables(str(source), found)
@@ -227,7 +241,7 @@ def in_database(table: Table, store: Store) -> Table:
         found = f"table {store.table} of the database has {len(store.columns)} columns, {table.id} in --tables"
         raise InputError(f"{found} {len(table.columns)}; name the database that belongs to the tables")
     columns = [replace(column, name=name) for column, name in zip(table.columns, store.columns, strict=True)]
-    return Table(table.id, table.title, columns, store)
+    return Table(table.id, table.title, columns, store, header=table.names)
 
 
 def of_store(store: Store, name: str) -> Table:

@@ -75,7 +75,7 @@ class Task(AnyTask[Any]):
         for row in rows:
             try:
                 table = self.library.table(row["table_id"], row["inline"])
-                reference(row["sql"], table.names)
+                reference(row["sql"], table.header)
             except RecordError as error:
                 raise InputError(f"question {row['question'][:40]!r}: {error}") from error
 
@@ -93,7 +93,7 @@ class Task(AnyTask[Any]):
         key = "\0".join(str(row[name]) for name in ("table_id", "inline", "question", "sql"))
         if key not in self.known:
             table = self.library.table(row["table_id"], row["inline"])
-            query = reference(row["sql"], table.names)
+            query = reference(row["sql"], table.header)
             spans = spans_taught(row["question"], query)
             example = self.encoder.read(row["question"], table, [*spans, *distractors(row["question"], spans)])
             self.known[key] = example, query
@@ -161,7 +161,7 @@ def judged(loaded: Loaded, row: Row, answer: Query | None) -> Judged:
     """
     try:
         table = loaded.library.table(row.table_id, row.inline)
-        return Judged(answer, reference(row.sql or "{}", table.names), table)
+        return Judged(answer, reference(row.sql or "{}", table.header), table)
     except RecordError as error:
         raise InputError(f"question {row.question[:40]!r}: {error}") from error
 
@@ -199,7 +199,7 @@ def score_predictions(
     found = []
     for prediction, row in paired(predictions, labelled):
         table = library.table(row.table_id, row.inline)
-        found.append(Judged(predicted(prediction, table.names), reference(row.sql or "{}", table.names), table))
+        found.append(Judged(predicted(prediction, table.names), reference(row.sql or "{}", table.header), table))
     return scored(found)
 
 

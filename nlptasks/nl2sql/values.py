@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import cn2an
 
@@ -58,6 +60,8 @@ DAY = r"\d{1,2}|[一二三]?十[一二三四五六七八九]?|[一二三四五�
 DATE = re.compile(
     rf"(?P<year>{YEAR})\s?[年\-/.](?:\s?(?P<month>{MONTH})\s?(?:[月\-/.](?:\s?(?P<day>{DAY})\s?[日号]?)?)?)?"
 )
+#: Behind a date the end of a range, which has the same year: 2024年1月到3月.
+UNTIL = re.compile(rf"\s?(?:到|至|[~～—–-])\s?(?P<month>{MONTH})\s?月(?:\s?(?P<day>{DAY})\s?[日号])?")
 DIGITS = str.maketrans("零〇一二两三四五六七八九", "001223456789")
 SHARES = {"百分之": 0.01, "千分之": 0.001, "万分之": 0.0001}
 #: Chinese words of number characters that are no number where nothing follows.
@@ -104,11 +108,12 @@ class Date:
 
     @property
     def following(self) -> Date:
-        """Give the first day behind the year or the month."""
+        """Give the first day behind the year, the month or the day."""
         if not self.month:
             return replace(self, year=self.year + 1, month=1, day=1)
-        later = self.month == 12
-        return replace(self, year=self.year + later, month=1 if later else self.month + 1, day=1)
+        last = date(self.year, self.month, self.day or monthrange(self.year, self.month)[1])
+        after = last + timedelta(days=1)
+        return replace(self, year=after.year, month=after.month, day=after.day)
 
     def forms(self) -> list[str]:
         """Write it in the ways that cells do, the usual first."""
@@ -177,12 +182,23 @@ def figure(digits: str) -> float | None:
 
 
 def dates(text: str) -> Iterator[Date]:
-    """Find the dates of a question that name a year."""
+    """Find the dates of a question that name a year, and the ends of ranges that begin with one."""
     for match in DATE.finditer(text):
         year = int(match["year"].translate(DIGITS))
-        month, day = (int(figure(match[name]) or 0) if match[name] else 0 for name in ("month", "day"))
-        if 1000 <= year <= 2999 and month <= 12 and day <= 31:
-            yield Date(match.start(), match.end(), year, month, day)
+        first = dated(match, year)
+        if first is None:
+            continue
+        yield first
+        until = UNTIL.match(text, match.end()) if first.month else None
+        if until and (last := dated(until, year)):
+            yield last
+
+
+def dated(match: re.Match[str], year: int) -> Date | None:
+    """Make the date of a match; none where the calendar has no such day."""
+    month, day = (int(figure(match[name]) or 0) if match[name] else 0 for name in ("month", "day"))
+    is_there = 1000 <= year <= 2999 and month <= 12 and (not day or (month and day <= monthrange(year, month)[1]))
+    return Date(match.start("month" if match.re is UNTIL else 0), match.end(), year, month, day) if is_there else None
 
 
 def in_unit(number: Number, unit: str) -> list[float]:

@@ -59,6 +59,15 @@ def test_a_year_is_all_days_of_a_column_of_days(
     assert cell.startswith(single[1][:4])
 
 
+def test_a_day_is_all_its_times_in_a_column_of_times() -> None:
+    table = of_rows("t", ["名", "入职"], [["甲", "2024-02-29 10:30:00"], ["乙", "2024-03-01 08:00:00"]])
+    made = value(at("2024年2月29日的有谁", "2024年2月29日", table), 1, table)
+    assert made is not None
+    assert made.period is not None
+    assert made.period.comparisons("==") == [(">=", "2024-02-29"), ("<", "2024-03-01")]
+    assert made.period.comparisons("==", single=True) == [("like", "2024-02-29%")]
+
+
 def test_a_month_is_itself_where_the_column_has_months() -> None:
     table = of_rows("t", ["名", "月份"], [["甲", "2018-07"], ["乙", "2018-09"]])
     for said, expected in (("2018年7月", "2018-07"), ("2018年8月", "2018-08")):

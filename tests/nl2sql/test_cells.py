@@ -17,6 +17,7 @@ def test_a_number_or_word_inside_another_is_none() -> None:
     cells = Cells([["12", "app"]])
     assert cells.whole("2012年的apple") == []
     assert len(cells.whole("12月的app")) == 2
+    assert Cells([["abc", "xyz"]]).parts("DROP TABLE") == []
 
 
 def test_parts_that_tell_are_found_and_others_are_not() -> None:

@@ -41,6 +41,15 @@ def test_no_table_at_all_is_told() -> None:
         Library.of().table(None, None)
 
 
+def test_the_only_table_of_a_file_needs_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps({"id": "x", **OWN}) + "\n", encoding="utf-8")
+    assert Library.asked(Options(tables=[str(path)])).table(None, None).id == "x"
+    path.write_text("".join(json.dumps({"id": id, **OWN}) + "\n" for id in "xyzw"), encoding="utf-8")
+    with pytest.raises(RecordError, match="or by its table_id, such as x, y, z"):
+        Library.asked(Options(tables=[str(path)])).table(None, None)
+
+
 def test_a_file_is_asked_whatever_the_record_names(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("城市,人口\n甲,3\n", encoding="utf-8")
@@ -54,7 +63,7 @@ def test_tables_of_tableqa_are_asked_in_their_database(tmp_path: Path) -> None:
     made.executescript("CREATE TABLE Table_x (col_1 TEXT); INSERT INTO Table_x VALUES ('另一个')")
     made.close()
     table = Library.asked(Options(tables=[str(tables)], db=str(db))).table("x", None)
-    assert (table.names, table.columns[0].header) == (["col_1"], "小区")
+    assert (table.names, table.header, table.columns[0].header) == (["col_1"], ["小区"], "小区")
     assert table.store.run('SELECT "col_1" FROM "Table_x"', Bounds()).rows == [["另一个"]]
 
 

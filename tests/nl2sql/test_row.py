@@ -26,13 +26,16 @@ def test_a_record_may_bring_its_table_and_sql_text() -> None:
 def test_queries_of_every_form_are_read() -> None:
     assert reference(json.dumps(SQL), ["a", "b"]) == reference("SELECT a FROM t WHERE b = '甲'", ["a", "b"])
     assert reference("{}", ["a"]) is None
-    assert reference("SELECT", None) is None
+    assert reference("SELECT a FROM t WHERE anything > 1", None) is None
+    with pytest.raises(RecordError, match="found something else than one SELECT"):
+        reference("DROP TABLE t", None)
 
 
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
         ({"question": "  ", "sql": SQL}, "field 'question': found only blanks"),
+        ({"question": "多" * 2001, "sql": SQL}, "field 'question': found 2,001 characters, expected 2,000 or less"),
         ({"sql": SQL}, "field 'question' is missing"),
         ({"question": "问"}, "field 'sql' is missing"),
         ({"question": "问", "sql": "{no"}, "field 'sql': invalid JSON"),
@@ -68,7 +71,7 @@ def test_labels_that_do_not_fit_their_table_are_named_by_line(tmp_path: Path, ca
 
 def test_records_are_counted_by_what_they_have() -> None:
     assert traits({**GOOD, "sql": {}})["unanswerable"]
-    assert traits({**GOOD, "sql": "SELECT 1"})["sql_text"]
+    assert traits({**GOOD, "sql": "SELECT 小区 FROM t"})["sql_text"]
     assert traits({**GOOD, "sql": {**SQL, "agg": [4]}})["aggregates"]
 
 

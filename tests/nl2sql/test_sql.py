@@ -22,6 +22,11 @@ QUERIES = {
     'SELECT "车型" FROM "t"': Query((("", 0),)),
     'SELECT AVG("销量(万辆)"), "品牌" FROM "t" GROUP BY "品牌"': Query((("AVG", 1), ("", 2)), group=(2,)),
     'SELECT COUNT(*) FROM "t" WHERE "销量(万辆)" >= -1.5': Query((("COUNT", STAR),), (Condition(1, ">=", "-1.5"),)),
+    'SELECT "车型" FROM "t" WHERE TRY_CAST("品牌" AS DOUBLE) > 30': Query((("", 0),), (Condition(2, ">", "30"),)),
+    'SELECT "车型" FROM "t" WHERE TRY_CAST("品牌" AS DOUBLE) BETWEEN 3 AND 30': Query(
+        (("", 0),), (Condition(2, ">=", "3"), Condition(2, "<=", "30")), "and"
+    ),
+    'SELECT "车型" FROM "t" WHERE "品牌" > \'2024-01-01\'': Query((("", 0),), (Condition(2, ">", "2024-01-01"),)),
     'SELECT COUNT(DISTINCT "品牌") FROM "t"': Query((("COUNT", 2),), distinct=True),
     'SELECT DISTINCT "品牌" FROM "t"': Query((("", 2),), distinct=True),
     'SELECT * FROM "t" WHERE "车型" LIKE \'%驰%\'': Query((("", STAR),), (Condition(0, "like", "%驰%"),)),

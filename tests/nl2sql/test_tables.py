@@ -36,6 +36,40 @@ def test_csv_is_read_in_any_encoding(tmp_path: Path, encoding: str) -> None:
     assert [table.distinct(1), table.distinct(2)] == [[89.5, 1120], [320]]
 
 
+def test_days_of_a_file_sort_as_time_does(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("号,日期,版本\nA,2024/1/5,1.2/3\nB,2024/10/20,\nC,2024/2/11,x\n", encoding="utf-8")
+    table = sources.open_table(str(path))
+    assert run(table, f'SELECT "日期" FROM "{table.store.table}" ORDER BY "日期"') == [
+        ["2024/01/05"],
+        ["2024/02/11"],
+        ["2024/10/20"],
+    ]
+    assert table.distinct(2) == ["1.2/3", "x"]
+
+
+def test_figures_that_duckdb_reads_as_text_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "pay.csv"
+    path.write_text('名,工资,占比,年龄\n甲,"12,000",8%,30\n乙,9000,30.5%,\n', encoding="utf-8")
+    assert sources.open_table(str(path)).foreign == ["工资", "占比"]
+
+
+def test_tables_as_json_are_not_taken_for_csv(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"id": "x", "header": ["a"], "rows": []}\n' * 2, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"JSON, as files of tables are; --tables .*t.jsonl"):
+        sources.open_table(str(path))
+    with pytest.raises(InputError, match=r"t.jsonl:2: a second table with the id 'x'; give each its own"):
+        read_tables(path)
+
+
+def test_other_schemas_of_a_database_are_left_alone(tmp_path: Path) -> None:
+    made = duckdb.connect(str(tmp_path / "d.duckdb"))
+    made.execute("CREATE TABLE t (a INT); CREATE SCHEMA s; CREATE TABLE s.t (b INT, c INT); CREATE TABLE s.u (d INT)")
+    made.close()
+    assert sources.open_database(str(tmp_path / "d.duckdb")).tables == {"t": ["a"]}
+
+
 def test_tsv_is_read(tmp_path: Path) -> None:
     path = tmp_path / "houses.tsv"
     path.write_text(CSV.replace('"1,120"', "1120").replace(",", "\t"), encoding="utf-8")
@@ -107,10 +141,10 @@ def test_a_header_is_told_from_a_row() -> None:
 
 
 def test_every_column_has_a_name_of_its_own_as_in_duckdb(tmp_path: Path) -> None:
-    header = ["a", "A", "", " b  c ", "a", "a_1"]
-    assert unique(header) == ["a", "A_1", "column2", "b c", "a_2", "a_1_1"]
+    header = ["a", "A", "", " b  c ", "a", "a_1", "年\n龄"]
+    assert unique(header) == ["a", "A_1", "column2", "b  c", "a_2", "a_1_1", "年 龄"]
     path = tmp_path / "d.csv"
-    path.write_text("a,a,,b c\n1,2,3,4\n")
+    path.write_text("a,a,, b  c \n1,2,3,4\n")
     named = sources.open_table(str(path)).names
     cursor = duckdb.execute(f"SELECT * FROM '{path}'")
     assert named == [one[0] for one in cursor.description]
@@ -188,13 +222,13 @@ def test_a_table_without_its_parts_is_refused(tmp_path: Path, found: object, com
         ({"types": ["text", "real"]}, "2 types for 1 columns"),
         ({"types": 0}, "types is 0, expected a list"),
         ({"types": "t"}, 'types is "t", expected a list'),
-        ({"types": [["text"]]}, r"found the type \['text'\], expected text or real"),
+        ({"types": [["text"]]}, r"found the type \['text'\], expected text, real or date"),
         ({"header": "ab"}, 'table x: header is "ab", expected a list'),
         ({"header": [{"name": "a"}]}, r'\{"name": "a"\} in header, expected the names of columns'),
         ({"rows": 5}, "rows is 5, expected a list"),
         ({"rows": [["v"], 5]}, "row 2 is 5, expected a list of cells"),
         ({"rows": ["v"]}, 'row 1 is "v", expected a list of cells'),
-        ({"types": ["blob"]}, "found the type 'blob', expected text or real"),
+        ({"types": ["blob"]}, "found the type 'blob', expected text, real or date"),
         ({"types": ["text"], "rows": [[1, 2]]}, "row 1 has 2 cells, its header 1"),
         ({"header": ["a"] * (MOST_COLUMNS + 1)}, "found 2,001 columns, expected 1 to 2,000"),
     ],

@@ -89,7 +89,22 @@ def test_a_date_is_read_and_written_as_cells_do(text: str) -> None:
 def test_months_and_years_are_dates_and_impossible_ones_are_not() -> None:
     assert next(dates("2020年11月的")).forms()[:2] == ["2020-11", "2020年11月"]
     assert next(dates("2020年")).forms() == ["2020", "2020年"]
-    assert list(dates("2020年13月40日 3000-1-1 没有")) == []
+    assert list(dates("2020年13月40日 3000-1-1 2023年2月29日 没有")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "following"),
+    [
+        ("2024年1月到3月", "2024-03", (2024, 4, 1)),
+        ("二〇二四年一月至十二月的", "2024-12", (2025, 1, 1)),
+        ("2024年2月20日-2月29日", "2024-02-29", (2024, 3, 1)),
+    ],
+)
+def test_the_end_of_a_range_has_the_year_of_its_start(text: str, last: str, following: tuple[int, int, int]) -> None:
+    first, end = dates(text)
+    assert first.end < end.start
+    assert end.forms()[0] == last
+    assert (end.following.year, end.following.month, end.following.day) == following
 
 
 @pytest.mark.parametrize(("value", "text"), [(3.0, "3"), (0.05, "0.05"), (1e12, "1000000000000"), (1e-7, "0.0000001")])
