@@ -14,7 +14,7 @@ from nlptasks.nl2sql.query import AGGREGATES, ALL_OPERATORS, CONNECTIVES, STAR, 
 
 OPERATORS = len(ALL_OPERATORS)
 #: How much less likely, as a natural logarithm, a query may be that is tried in the place of the likeliest.
-FURTHEST = 5.0
+FURTHEST = 1.2
 #: Queries that are tried after the likeliest.
 TRIES = 8
 
@@ -81,7 +81,10 @@ class SlotScores:
 
 
 def hypotheses(example: Example, scores: SlotScores) -> Iterator[Hypothesis]:
-    """Give the likeliest query, then those that differ from it in one condition, the likelier first."""
+    """Give the likeliest query, then those that differ from it in one condition, the likelier first.
+
+    A condition is never only left out: that finds more whatever was asked.
+    """
     first = conditions(example, scores)
     yield assembled(example, scores, first)
     chosen = {one.candidate: one for one in first}
@@ -91,9 +94,8 @@ def hypotheses(example: Example, scores: SlotScores) -> Iterator[Hypothesis]:
         rest = [one for one in first if one is not now and (now or not overlap(one.candidate, candidate))]
         here = now.logprob if now else float(scores.pair[number, 0])
         for other in ranked(example, scores, number):
-            if now is None or (other is None or other.condition != now.condition):
-                logprob = other.logprob if other else float(scores.pair[number, 0])
-                changes.append((here - logprob, [*rest, other] if other else rest))
+            if other is not None and (now is None or other.condition != now.condition):
+                changes.append((here - other.logprob, [*rest, other]))
     for distance, found in sorted(changes, key=lambda one: one[0])[:TRIES]:
         if distance <= FURTHEST:
             ordered = sorted(found, key=lambda one: one.candidate.start)
