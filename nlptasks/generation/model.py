@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,10 @@ class Condition(nn.Module):
 
 class Generator(LanguageModel):
     """A language model whose norms may listen to a condition."""
+
+    #: What moves the norms learns slowly: a step of it moves all states of a text, and at the full rate that costs as much
+    #: likelihood as the conditions bring.
+    rates: ClassVar[Mapping[str, float]] = {"_shift.": 0.03}
 
     def __init__(self, bert: Bert, head: TokenHead) -> None:
         """Put the head on the encoder; it listens to nothing yet."""

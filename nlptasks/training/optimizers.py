@@ -104,8 +104,8 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
 def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
     """Group the trained parameters: no decay on biases and norms, and each group's `share` of the rate.
 
-    The share is what layer decay gives, 1 for the head and then less and less, times the factors by name. `is_map`
-    tells the matrices of linear maps from embeddings and vectors, where the optimizer treats them differently.
+    The share is what layer decay gives, 1 for the head and then less and less, times the factors by name, those of the
+    settings and those that the model itself has as `rates`. `is_map` tells the matrices of linear maps from embeddings and vectors, where the optimizer treats them differently.
 
     Raises:
         UsageError: a factor for a name that no trained parameter has.
@@ -117,6 +117,7 @@ def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     by_name = factors(settings.rates)
     check_names([part for part, _ in by_name], list(trained))
+    by_name = [*by_name, *getattr(model, "rates", {}).items()]  # its own, whatever is asked for
     for name, parameter in trained.items():
         height = heights[name]
         below = 0 if height is None else top - height

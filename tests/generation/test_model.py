@@ -21,6 +21,7 @@ from nlptasks.generation.model import Condition, assembled, load
 from nlptasks.generation.row import Options, Settings
 from nlptasks.generation.task import Task
 from nlptasks.training import checkpoint
+from nlptasks.training.optimizers import groups_of
 from nlptasks.training.settings import as_plain
 
 Made = Callable[..., Answerer]
@@ -47,6 +48,23 @@ def test_at_the_start_a_condition_changes_nothing(tiny_folder: Path, rank: int) 
         model = made.model(backbone).eval()
         losses.append(model.surprises(made.batch(ROWS)))
     assert torch.allclose(losses[0], losses[1], atol=1e-5)
+
+
+def test_what_moves_the_norms_learns_slowly(tiny_folder: Path) -> None:
+    backbone = weights.load(tiny_folder)
+    made = task(backbone, LABELS, conditions="地,label")
+    model = made.model(backbone)
+    slow = {
+        id(parameter)
+        for group in groups_of(model, made.settings)
+        if group["share"] < 1
+        for parameter in group["params"]
+    }
+    named = {name for name, parameter in model.named_parameters() if id(parameter) in slow}
+    assert named == {
+        name for name, _ in model.named_parameters() if name.endswith(("gain_shift.weight", "bias_shift.weight"))
+    }
+    assert named
 
 
 def test_labels_and_vectors_are_put_side_by_side() -> None:

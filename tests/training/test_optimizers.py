@@ -1,7 +1,7 @@
 """Each optimizer against its published formula, written out in numpy, and the groups that it works on."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -194,6 +194,14 @@ def test_the_rate_falls_by_the_layer_from_the_head_down_to_the_embeddings() -> N
 def test_a_model_without_a_head_falls_from_its_top_layer() -> None:
     found = {name: group["share"] for name, group in groups_by_name(Headed().bert, layer_decay=0.5).items()}
     assert found["layers.2.feed_in.weight"] == 0.5
+
+
+def test_a_model_may_have_factors_of_its_own() -> None:
+    class Slow(Headed):
+        rates: ClassVar[dict[str, float]] = {"head.": 0.1, "nowhere": 3.0}
+
+    shares = {name: group["share"] for name, group in groups_by_name(Slow(), rates="head.bias:10").items()}
+    assert (shares["head.weight"], shares["head.bias"], shares["bert.tokens.weight"]) == (0.1, 1.0, 1.0)
 
 
 def test_factors_by_name_multiply_one_another_and_the_layers() -> None:
