@@ -65,7 +65,7 @@ class Condition(nn.Module):
 class Generator(LanguageModel):
     """A language model whose norms may listen to a condition."""
 
-    #: What moves the norms learns slowly: a step of it moves all states of a text, and at the full rate that costs as much
+    #: What moves the norms learns slowly: a step of it moves all states of a text, which at the full rate costs as much
     #: likelihood as the conditions bring.
     rates: ClassVar[Mapping[str, float]] = {"_shift.": 0.03}
 

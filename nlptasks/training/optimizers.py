@@ -105,7 +105,8 @@ def groups_of(model: nn.Module, settings: TrainingSettings) -> Groups:
     """Group the trained parameters: no decay on biases and norms, and each group's `share` of the rate.
 
     The share is what layer decay gives, 1 for the head and then less and less, times the factors by name, those of the
-    settings and those that the model itself has as `rates`. `is_map` tells the matrices of linear maps from embeddings and vectors, where the optimizer treats them differently.
+    settings and those that the model itself has as `rates`. `is_map` tells the matrices of linear maps from embeddings
+    and vectors, where the optimizer treats them differently.
 
     Raises:
         UsageError: a factor for a name that no trained parameter has.
