@@ -86,7 +86,7 @@ class Value:
 
     Attributes:
         text: the value.
-        how: cell, part, implied, number, unit, date, period, year or written.
+        how: cell, part, start, implied, number, unit, date, period, year or written.
         score: 1 where nothing had to be guessed.
         period: where it is one.
     """
@@ -109,7 +109,10 @@ def found(question: str, table: Table, *, matching: bool) -> list[Candidate]:
     if matching:
         whole = [one for one in table.cells.whole(question) if one.end - one.start > 1 or is_rare(one, table)]
         parts = [one for one in table.cells.parts(question) if not any(inside(one, other) for other in whole)]
-        mentions = [*whole, *parts, *implied(question, table)]
+        starts = [
+            one for one in table.cells.starts(question) if not any(inside(one, other) for other in (*whole, *parts))
+        ]
+        mentions = [*whole, *parts, *starts, *implied(question, table)]
     said = list(dates(question))
     figures = [one for one in numbers(question) if not any(within(one.start, one.end, date) for date in said)]
     made = [Candidate(one.start, one.end, question[one.start : one.end], date=one) for one in said]
@@ -200,7 +203,8 @@ def value(candidate: Candidate, column: int, table: Table) -> Value | None:
     mention = candidate.cells.get(column)
     is_told = mention is not None and (mention.score == 1.0 or kind != "date" or candidate.date is None)
     if mention is not None and is_told:
-        return Value(mention.cell, HOW.get(mention.score, "part"), mention.score)
+        how = "start" if mention.is_start else HOW.get(mention.score, "part")
+        return Value(mention.cell, how, mention.score)
     if candidate.date and (kind == "date" or candidate.date.month or table.is_empty):
         return date_value(candidate.date, column, table)
     return Value(candidate.text, "written", 0.5)

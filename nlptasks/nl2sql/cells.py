@@ -8,6 +8,7 @@ its own weight that the question holds. So 恒大集团 leads to 中国恒大集
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,10 @@ MOST = 8
 POSTINGS = 150_000
 #: What so many cells have, and this share of their column, is a word for all of them and mentions none.
 COMMON, COMMON_SHARE = 3, 0.1
+#: What more of a column's cells than this share begin with says nothing; how sure a mention of less is, and how long.
+USUAL, START, LONGEST_START = 0.7, 0.95, 8
+#: Cells of a column that are sorted, and a letter behind all others.
+SORTED, LAST = 100_000, "\U0010ffff"
 #: Buckets of pairs: as a power of two, the least and the most.
 FEWEST, MOST_BUCKETS = 10, 20
 
@@ -43,6 +48,7 @@ class Mention:
         column: of the cell.
         cell: as the table has it.
         score: 1 for the whole cell.
+        is_start: whether it is what several cells begin with.
     """
 
     start: int
@@ -50,6 +56,7 @@ class Mention:
     column: int
     cell: str
     score: float
+    is_start: bool = False
 
 
 def folded(text: str) -> str:
@@ -157,6 +164,35 @@ class Cells:
         if score < LEAST or end - start < 2:
             return None
         return Mention(start, end, int(self.columns[number]), self.cells[number], min(score, 0.99))
+
+    @cached_property
+    def sorted(self) -> list[list[str]]:
+        """Sort the keys of each column, to find those that begin alike; a column of too many is left out."""
+        ends = np.cumsum(self.counts).tolist()
+        parts = (
+            self.keys[end - count : end] if count <= SORTED else []
+            for end, count in zip(ends, self.counts, strict=True)
+        )
+        return [sorted(part) for part in parts]
+
+    def starts(self, question: str) -> list[Mention]:
+        """Find what several cells of a column begin with, and others do not: 江苏, of places there and elsewhere.
+
+        What cells end in is left alone: it says what they are, as 公司 does.
+        """
+        text = folded(question)
+        found = []
+        for column, keys in enumerate(self.sorted):
+            most = USUAL * len(keys)
+            for start in range(len(text) - 1):
+                for end in range(min(len(text), start + LONGEST_START), start + 1, -1):
+                    stretch = text[start:end]
+                    low = bisect_left(keys, stretch)
+                    count = bisect_left(keys, stretch + LAST, low) - low
+                    if 1 < count <= most and not stretch[0].isdigit() and stands_alone(text, start, end):
+                        found.append(Mention(start, end, column, question[start:end], START, is_start=True))
+                        break
+        return longest(found)
 
     def is_common(self, text: str, column: int) -> bool:
         """Tell whether a stretch of two letters or more is what many cells have, as 博物馆 in names of museums."""

@@ -115,9 +115,11 @@ def found_at(example: Example, number: int, at: int, logprob: float) -> Found | 
     if at == 0 or column >= len(example.table.columns):
         return None
     value = example.values[number][column]
-    if value is None or (value.period and ALL_OPERATORS[operator] == "!="):
+    if value is None or ((value.period or value.how == "start") and ALL_OPERATORS[operator] == "!="):
         return None
     candidate = example.candidates[number]
+    if value.how == "start" and ALL_OPERATORS[operator] == "==":
+        return Found(Condition(column, "like", f"{value.text.replace('%', '_')}%"), candidate, value.how, logprob)
     value = nearest(example, candidate, column, value) if ALL_OPERATORS[operator] in ("==", "!=") else value
     text = f"%{candidate.text.replace('%', '_')}%" if ALL_OPERATORS[operator] == "like" else value.text
     return Found(Condition(column, ALL_OPERATORS[operator], text), candidate, value.how, logprob, value.period)

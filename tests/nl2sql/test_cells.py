@@ -40,6 +40,16 @@ def test_a_word_that_many_cells_have_mentions_none() -> None:
     assert [one.cell for one in cells.parts("印刷博物馆在哪")] == ["古籍印刷博物馆"]
 
 
+def test_what_several_cells_begin_with_is_found_and_what_they_end_in_is_not() -> None:
+    places = ["江苏南京市", "江苏苏州市", "浙江宁波市", "四川绵阳市", "2024-01", "2024-02"]
+    cells = Cells([["江苏", "浙江"], places])
+    [found] = cells.starts("江苏的南京市2024年有几家")
+    assert (found.start, found.end, found.column, found.cell, found.is_start) == (0, 2, 1, "江苏", True)
+    assert Cells([["江苏南京", "江苏苏州", "江苏无锡"]]).starts("江苏的") == []  # all do, so it tells nothing
+    assert Cells([["abcd", "abce", "x", "y"]]).starts("TABLE abc") != []
+    assert Cells([["abcd", "abce", "x", "y"]]).starts("xabcy") == []
+
+
 def test_no_cells_and_no_question_give_nothing() -> None:
     assert Cells([[], []]).whole("北京") == Cells([[]]).parts("北京") == Cells([["北京"]]).parts("北") == []
     assert Cells([["北京"]]).whole("") == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nlptasks.nl2sql.decoding import SlotScores, hypotheses, spans_of
+from nlptasks.nl2sql.decoding import SlotScores, found_at, hypotheses, spans_of
 from nlptasks.nl2sql.encoding import Encoder, Example
 from nlptasks.nl2sql.lessons import IGNORED, WHOLE, lesson
 from nlptasks.nl2sql.query import ALL_OPERATORS, STAR, Condition, Order, Query
-from nlptasks.nl2sql.tables import Table
+from nlptasks.nl2sql.tables import Table, of_rows
 
 SURE = 9.0
 
@@ -93,6 +93,17 @@ def test_years_of_which_one_is_enough_are_told_by_how_days_start(companies: Tabl
     first = next(iter(hypotheses(example, scores)))
     assert first.query.form() == query.form()
     assert [one.how for one in first.found] == ["period", "period"]
+
+
+def test_what_several_cells_begin_with_is_told_by_their_start(encoder: Encoder) -> None:
+    table = of_rows("t", ["客户", "地址"], [["甲", "江苏南京"], ["乙", "江苏苏州"], ["丙", "浙江宁波"]])
+    example = encoder.read("江苏的客户", table)
+    [candidate] = [number for number, one in enumerate(example.candidates) if one.text == "江苏"]
+    for operator, expected in (("==", Condition(1, "like", "江苏%")), ("like", Condition(1, "like", "%江苏%"))):
+        made = found_at(example, candidate, 1 + len(ALL_OPERATORS) + ALL_OPERATORS.index(operator), 0.0)
+        assert made is not None
+        assert (made.condition, made.how) == (expected, "start")
+    assert found_at(example, candidate, 1 + len(ALL_OPERATORS) + ALL_OPERATORS.index("!="), 0.0) is None
 
 
 def test_what_can_only_be_a_choice_teaches_no_connective(companies: Table, encoder: Encoder) -> None:
