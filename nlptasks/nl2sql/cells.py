@@ -166,14 +166,16 @@ class Cells:
         return Mention(start, end, int(self.columns[number]), self.cells[number], min(score, 0.99))
 
     @cached_property
-    def sorted(self) -> list[list[str]]:
-        """Sort the keys of each column, to find those that begin alike; a column of too many is left out."""
-        ends = np.cumsum(self.counts).tolist()
-        parts = (
-            self.keys[end - count : end] if count <= SORTED else []
-            for end, count in zip(ends, self.counts, strict=True)
-        )
-        return [sorted(part) for part in parts]
+    def beginnings(self) -> dict[str, dict[int, list[str]]]:
+        """Sort the keys of each column by their first two letters; a column of too many is left out."""
+        found: dict[str, dict[int, list[str]]] = {}
+        for key, column in zip(self.keys, self.columns.tolist(), strict=True):
+            if self.counts[column] <= SORTED and not key[:1].isdigit():
+                found.setdefault(key[:2], {}).setdefault(column, []).append(key)
+        for columns in found.values():
+            for keys in columns.values():
+                keys.sort()
+        return found
 
     def starts(self, question: str) -> list[Mention]:
         """Find what several cells of a column begin with, and others do not: 江苏, of places there and elsewhere.
@@ -182,14 +184,12 @@ class Cells:
         """
         text = folded(question)
         found = []
-        for column, keys in enumerate(self.sorted):
-            most = USUAL * len(keys)
-            for start in range(len(text) - 1):
+        for start in range(len(text) - 1):
+            for column, keys in self.beginnings.get(text[start : start + 2], {}).items():
                 for end in range(min(len(text), start + LONGEST_START), start + 1, -1):
-                    stretch = text[start:end]
-                    low = bisect_left(keys, stretch)
-                    count = bisect_left(keys, stretch + LAST, low) - low
-                    if 1 < count <= most and not stretch[0].isdigit() and stands_alone(text, start, end):
+                    low = bisect_left(keys, text[start:end])
+                    count = bisect_left(keys, text[start:end] + LAST, low) - low
+                    if 1 < count <= USUAL * self.counts[column] and stands_alone(text, start, end):
                         found.append(Mention(start, end, column, question[start:end], START, is_start=True))
                         break
         return longest(found)
