@@ -133,6 +133,7 @@ def forget_machine(path: Path, told: Mapping[str, Any]) -> None:
     about = json.loads(path.read_text(encoding="utf-8"))
     about["settings"] = {name: bare(value) for name, value in about["settings"].items()}
     about["training"]["command"] = " ".join(told["train"].split())
+    about["training"]["backbone"] = bare(about["training"]["backbone"])
     for one in about["training"]["data"]:
         one["name"] = bare(one["name"])
     path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
