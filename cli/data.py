@@ -161,7 +161,7 @@ def learned(
     """Count records; give the training rows of a method, if there is one."""
     look = form.checking({"tables": tables}) if tables else None
     if hasattr(form, "beside") and not tables:
-        console.note("queries are not held against their tables; --tables FILE does that")
+        console.note("records are not held against the tables that they name; --tables FILE does that")
 
     def use(record: Record) -> tuple[list[str], dict[str, Any]]:
         if look:

@@ -29,8 +29,8 @@ from nlptasks import files
 
 #: Characters of a paragraph, of a clause that says enough to ask by, and of a question.
 SHORTEST, LONGEST, CLAUSE, QUESTION = 100, 400, 7, 40
-#: Stretches of one kind, and of all kinds, that are asked of a paragraph.
-OF_KIND, OF_PARAGRAPH = 1, 3
+#: Kinds that are asked of a paragraph, one stretch of each.
+MOST = 3
 #: Share of records whose answer is taken out; of the words of a clause that are left out.
 EMPTY, DROPPED = 0.1, 0.06
 MEASURES = (
@@ -79,7 +79,7 @@ SURNAMES = set(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾萧肖田董袁潘蔡蒋余于杜叶程魏苏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏"
     "韦傅方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严赖覃洪武莫孔"
 )
-SENTENCE, BREAK = re.compile(r"[^。！？]+[。！？]?"), "，；：,;、"
+SENTENCE, BREAK = re.compile(r"[^。！？]+[。！？]?"), "，；：,;"
 TOPIC = re.compile(r"^[《“]?([^，。；：（）(《》“”]{2,10}?)[》”]?(?=（|\(|是|位于|，(?:是|原名|又名|又称|位于))")
 #: How a paragraph begins that says what it is about, or depends on another.
 OPENING = re.compile(
@@ -110,15 +110,13 @@ class Cutter:
         """Ask some questions of a paragraph."""
         found = list(stretches(text))
         self.random.shuffle(found)
-        kinds: dict[str, int] = {}
-        asked = 0
+        asked: set[str] = set()
         for one in found:
-            if kinds.get(one.kind, 0) >= OF_KIND or asked >= OF_PARAGRAPH:
+            if one.kind in asked or len(asked) == MOST:
                 continue
             question = self.question(text, one)
             if question:
-                kinds[one.kind] = kinds.get(one.kind, 0) + 1
-                asked += 1
+                asked.add(one.kind)
                 yield self.record(text, one, question)
 
     def record(self, text: str, one: Stretch, question: str) -> dict[str, object]:
@@ -203,13 +201,13 @@ def sentence_of(text: str, one: Stretch) -> tuple[int, int]:
 def clause_of(text: str, one: Stretch, start: int, end: int) -> tuple[int, int]:
     """Give the place of the clause around a stretch, with its neighbours as long as it says too little."""
     low, high = one.start, one.end
-    while low > start and text[low - 1] not in BREAK[:-1]:
+    while low > start and text[low - 1] not in BREAK:
         low -= 1
-    while high < end and text[high] not in BREAK[:-1]:
+    while high < end and text[high] not in BREAK:
         high += 1
     while low > start and (one.start - low) + (high - one.end) < CLAUSE + 3:
         low -= 1
-        while low > start and text[low - 1] not in BREAK[:-1]:
+        while low > start and text[low - 1] not in BREAK:
             low -= 1
     return low, high
 

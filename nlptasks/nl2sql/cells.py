@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from zlib import crc32
 
 import numpy as np
@@ -169,9 +169,10 @@ class Cells:
     def beginnings(self) -> dict[str, dict[int, list[str]]]:
         """Sort the keys of each column by their first two letters; a column of too many is left out."""
         found: dict[str, dict[int, list[str]]] = {}
-        for key, column in zip(self.keys, self.columns.tolist(), strict=True):
-            if self.counts[column] <= SORTED and not key[:1].isdigit():
-                found.setdefault(key[:2], {}).setdefault(column, []).append(key)
+        for column, (end, count) in enumerate(zip(accumulate(self.counts), self.counts, strict=True)):
+            for key in self.keys[end - count : end] if count <= SORTED else ():
+                if not key[:1].isdigit():
+                    found.setdefault(key[:2], {}).setdefault(column, []).append(key)
         for columns in found.values():
             for keys in columns.values():
                 keys.sort()

@@ -46,6 +46,25 @@ def test_plain_lines_of_sql_can_be_piped_on(nlpk: Nlpk, nl2sql_model: Path, hous
     assert refused.status == 2
 
 
+def test_sql_that_duckdb_reads_otherwise_is_told(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
+    table = tmp_path / "pay.csv"
+    table.write_text('姓名,工资\n甲,"12,000"\n乙,9000\n', encoding="utf-8")
+    asked = ("predict", "nl2sql", "--model", nl2sql_model, "--table", table, "--question", "工资最高的人")
+    assert "DuckDB reads 工资 as text" in nlpk(*asked, "--sql-only").err
+    assert "DuckDB" not in nlpk(*asked, "--sql-only", "--dialect", "mysql").err
+    assert "DuckDB" not in nlpk(*asked).err
+
+
+def test_labels_without_their_tables_are_checked_for_their_form(nlpk: Nlpk, tmp_path: Path) -> None:
+    path = tmp_path / "dev.jsonl"
+    lines = [{"question": "问", "table_id": "x", "sql": sql} for sql in ("SELECT a FROM t", "DROP TABLE t")]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+    result = nlpk("data", "check", "nl2sql", path)
+    assert (result.status, result.lines[0]["bad"]) == (1, 1)
+    assert "dev.jsonl:2: field 'sql': found something else than one SELECT" in result.err
+    assert "records are not held against the tables that they name; --tables FILE does that" in result.err
+
+
 def test_a_bad_record_gives_an_empty_line_of_sql(nlpk: Nlpk, nl2sql_model: Path, houses: Path) -> None:
     given = json.dumps({"question": QUESTION}) + "\n{}\n"
     flags = ("--model", nl2sql_model, "--table", houses, "--sql-only", "--format", "jsonl")

@@ -68,6 +68,14 @@ def test_a_day_is_all_its_times_in_a_column_of_times() -> None:
     assert made.period.comparisons("==", single=True) == [("like", "2024-02-29%")]
 
 
+@pytest.mark.parametrize(("said", "number"), [("不及格", "60"), ("免费", "0"), ("负的", "0")])
+def test_a_spoken_comparison_is_a_number(said: str, number: str) -> None:
+    table = of_rows("t", ["名", "数学"], [["甲", 90], ["乙", 30]])
+    made = value(at(f"数学{said}的有谁", said, table), 1, table)
+    assert made is not None
+    assert (made.text, made.how) == (number, "number")
+
+
 def test_a_month_is_itself_where_the_column_has_months() -> None:
     table = of_rows("t", ["名", "月份"], [["甲", "2018-07"], ["乙", "2018-09"]])
     for said, expected in (("2018年7月", "2018-07"), ("2018年8月", "2018-08")):
