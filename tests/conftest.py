@@ -197,17 +197,19 @@ def qa_models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     from nlptasks.backbone.language import LanguageModel
     from nlptasks.training import checkpoint
 
-    limits = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 8}
+    limits = {"passage_limit": 20, "overlap": 6, "question_limit": 10, "answer_limit": 12}
     folders = {}
     for method in ("seq2seq", "mlm"):
         backbone = weights.load(tiny_folder)
         torch.manual_seed(3)
-        model = LanguageModel.new(backbone, copies=True, matches=True)
+        model = LanguageModel.new(backbone, copies=True, matches=True, aligns=method == "mlm")
         torch.nn.init.normal_(model.head.dense.weight, std=0.5)
         assert model.copier is not None
         assert model.matcher is not None
         for weight in (model.copier.gate.weight, model.matcher.outer.weight, model.matcher.inner.weight):
             torch.nn.init.normal_(weight, std=0.5)
+        if model.aligner is not None:
+            torch.nn.init.normal_(model.aligner.over.weight, std=0.5)
         folders[method] = tmp_path_factory.mktemp(method)
         settings = limits | {"generate": method == "seq2seq"}
         about = {"nlpk": "0", "task": "qa", "method": method, "settings": settings}

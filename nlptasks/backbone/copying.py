@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 from nlptasks.backbone.batch import Batch, split
 from nlptasks.backbone.config import Config
 from nlptasks.backbone.text import Text
+
+if TYPE_CHECKING:
+    from nlptasks.backbone.aligning import Aligner
 
 #: Of a chance.
 SMALLEST = torch.finfo(torch.float32).tiny
@@ -34,15 +38,28 @@ class Source:
         keys: (P, S, H), what a pointer compares itself with.
         ids: (P, S) int, the tokens.
         kept: (P, S) bool, False for padding and for tokens that are not copied.
+        over: (P, S) float32, the share of a place's chances that the end has in the place of its token, or none.
+        end: the token that ends a text, where there is `over`.
     """
 
     keys: Tensor
     ids: Tensor
     kept: Tensor
+    over: Tensor | None = None
+    end: int = NOTHING
 
     def rows(self, rows: Tensor) -> Source:
         """Keep, repeat or reorder prompts, (P',) int."""
-        return Source(self.keys[rows], self.ids[rows], self.kept[rows])
+        over = None if self.over is None else self.over[rows]
+        return Source(self.keys[rows], self.ids[rows], self.kept[rows], over, self.end)
+
+    def offered(self, chances: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn chances of places, (P, W, S), into those of tokens, which may repeat: (P, W, T), and (P, T) int."""
+        if self.over is None:
+            return chances, self.ids
+        over = self.over.unsqueeze(1)
+        ids = torch.cat([self.ids, torch.full_like(self.ids, self.end)], 1)
+        return torch.cat([chances * (1 - over), chances * over], 2), ids
 
 
 class Copier(nn.Module):
@@ -95,35 +112,47 @@ class Copier(nn.Module):
             kept.append(F.pad(own, (0, room)))
         return Source(torch.cat(keys), torch.cat(ids), torch.cat(kept))
 
-    def places(self, hidden: Tensor, source: Source, runs: Tensor | None = None) -> Tensor:
+    def bias(self, runs: Tensor) -> Tensor:
+        """Tell by how much places score higher, (P, W, S) float32: `runs` (P, W, S) int of them were written last."""
+        return F.pad(self.follow.float(), (1, 0))[runs.clamp_max(LONGEST)]
+
+    def places(self, hidden: Tensor, source: Source, bias: Tensor | None = None) -> Tensor:
         """Point at places.
 
         Args:
             hidden: (P, W, H).
             source: of P prompts.
-            runs: (P, W, S) int, how many tokens before a place were written last, or none.
+            bias: (P, W, S) float32, added to the scores, or none.
 
         Returns:
             (P, W, S) float32 chances; all are 0 where nothing is offered.
         """
         scores = (self.query(hidden) @ source.keys.transpose(1, 2) / math.sqrt(hidden.shape[-1])).float()
-        if runs is not None:
-            scores = scores + F.pad(self.follow.float(), (1, 0))[runs.clamp_max(LONGEST)]
+        if bias is not None:
+            scores = scores + bias
         kept = source.kept.unsqueeze(1)
         chances: Tensor = scores.masked_fill(~kept, torch.finfo(torch.float32).min).softmax(-1)
         return chances * kept
 
-    def mixed(self, logits: Tensor, hidden: Tensor, source: Source, runs: Tensor | None = None) -> Tensor:
+    def mixed(self, logits: Tensor, hidden: Tensor, source: Source, bias: Tensor | None = None) -> Tensor:
         """Let the pointer have its share: from scores (P, W, V) and states (P, W, H) to log-probabilities (P, W, V)."""
         share = self.gate(hidden).float().sigmoid()
-        copied = self.places(hidden, source, runs) * share
-        ids = source.ids.unsqueeze(1).expand_as(copied)
+        copied, ids = source.offered(self.places(hidden, source, bias) * share)
+        ids = ids.unsqueeze(1).expand_as(copied)
         chances: Tensor = (logits.softmax(-1) * (1 - share)).scatter_add(2, ids, copied)
         never = logits.isneginf() & (chances == 0)  # what must not be written stays so at any temperature
         return chances.clamp_min(SMALLEST).log().masked_fill(never, -torch.inf)
 
     def losses(
-        self, named: Tensor, hidden: Tensor, tokens: Tensor, rows: Tensor, source: Source, *, follows: bool = False
+        self,
+        named: Tensor,
+        hidden: Tensor,
+        tokens: Tensor,
+        rows: Tensor,
+        source: Source,
+        *,
+        follows: bool = False,
+        aligner: Aligner | None = None,
     ) -> Tensor:
         """Compute the cross entropy of tokens that are named or copied.
 
@@ -134,6 +163,7 @@ class Copier(nn.Module):
             rows: (M,) int, the row that each belongs to, rising.
             source: of all rows.
             follows: whether the tokens of a row were written one behind the other.
+            aligner: of masks that stand one behind the other, or none.
 
         Returns:
             (M,) float32.
@@ -142,8 +172,11 @@ class Copier(nn.Module):
         turn = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
         laid = hidden.new_zeros(len(counts), int(counts.max()), hidden.shape[1]).index_put((rows, turn), hidden)
         written = tokens.new_full(laid.shape[:2], NOTHING).index_put((rows, turn), tokens)
-        runs = runs_of(source.ids, written) if follows else None
-        hits = self.places(laid, source, runs)[rows, turn] * (source.ids[rows] == tokens.unsqueeze(1))
+        bias = self.bias(runs_of(source.ids, written)) if follows else None
+        if aligner is not None:
+            bias = aligner.bias(self.places(laid[:, :1], source)[:, 0], laid.shape[1])
+        chances, ids = source.offered(self.places(laid, source, bias))
+        hits = chances[rows, turn] * (ids[rows] == tokens.unsqueeze(1))
         gate = self.gate(hidden).float().squeeze(1)
         copied = hits.sum(1).clamp_min(SMALLEST).log()
         return -torch.logaddexp(F.logsigmoid(-gate) - named, F.logsigmoid(gate) + copied)

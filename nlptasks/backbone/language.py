@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from nlptasks.backbone.aligning import Aligner
 from nlptasks.backbone.batch import Batch, rows_of_tokens
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier
@@ -20,13 +21,13 @@ from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import ModelError
 
 logger = logging.getLogger(__name__)
-P = TypeVar("P", Copier, Matcher)
+P = TypeVar("P", Copier, Matcher, Aligner)
 #: Tokens whose scores are in memory at once.
 ROWS = 512
 
 
 class LanguageModel(nn.Module):
-    """An encoder with a head that names tokens, and where it copies or is told of matches, a pointer or a matcher."""
+    """An encoder with a head that names tokens, and where it copies or is told of matches, what does so."""
 
     def __init__(self, bert: Bert, head: TokenHead) -> None:
         """Put the head on the encoder; it copies nothing yet, and is told of no matches."""
@@ -34,15 +35,17 @@ class LanguageModel(nn.Module):
         self.bert, self.head = bert, head
         self.copier: Copier | None = None
         self.matcher: Matcher | None = None
+        self.aligner: Aligner | None = None
 
     @classmethod
-    def new(cls, backbone: Backbone, *, copies: bool = False, matches: bool = False) -> Self:
+    def new(cls, backbone: Backbone, *, copies: bool = False, matches: bool = False, aligns: bool = False) -> Self:
         """Put a backbone's own head, pointer and matcher on its encoder, or new ones where it has none.
 
         Args:
             backbone: the encoder with its other weights.
             copies: whether it has a pointer.
             matches: whether it has a matcher.
+            aligns: whether the masks that copy know of each other.
         """
         head = TokenHead.load(backbone.bert, backbone.rest)
         if head is None:
@@ -53,6 +56,8 @@ class LanguageModel(nn.Module):
             model.copier = part_of(Copier, backbone) or Copier.of(backbone.bert.config, backbone.text)
         if matches:
             model.matcher = part_of(Matcher, backbone) or Matcher.of(backbone.bert.config, backbone.text)
+        if aligns:
+            model.aligner = part_of(Aligner, backbone) or Aligner.of(backbone.bert.config, backbone.text)
         return model
 
     @classmethod
@@ -67,6 +72,7 @@ class LanguageModel(nn.Module):
             raise ModelError(f"{backbone.name}: no head for masked words; train one with nlpk train {task}")
         model = cls(backbone.bert, head)
         model.copier, model.matcher = part_of(Copier, backbone), part_of(Matcher, backbone)
+        model.aligner = part_of(Aligner, backbone)
         return model
 
     def states(self, groups: Sequence[Batch], places: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -109,7 +115,9 @@ class LanguageModel(nn.Module):
             return named
         rows = rows_of_tokens(groups)[places]
         source = self.copier.source(below, groups)
-        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows)
+        if self.aligner is not None:
+            source = self.aligner.closed(source)
+        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows, aligner=self.aligner)
 
     def mean_loss(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens (M,) int by transformed states (M, H)."""
@@ -130,20 +138,22 @@ class LanguageModel(nn.Module):
     def named(self) -> dict[str, Tensor]:
         """Name the weights beside the encoder's, as they are stored."""
         head = {name: tensor.detach() for name, tensor in self.head.named().items()}
-        for part in (self.copier, self.matcher):
-            if part is not None:
-                head |= {part.FRONT + name: tensor.detach() for name, tensor in part.state_dict().items()}
+        for part in self.others():
+            head |= {part.FRONT + name: tensor.detach() for name, tensor in part.state_dict().items()}
         return head
+
+    def others(self) -> list[Copier | Matcher | Aligner]:
+        """List the parts it has beside encoder and head."""
+        return [part for part in (self.copier, self.matcher, self.aligner) if part is not None]
 
     def ready(self, machine: Machine) -> Self:
         """Move it to where it answers, in the number format and layout of that device."""
-        others = [part for part in (self.copier, self.matcher) if part is not None]
-        ready(self, machine, cast=(self.bert, self.head, *others), frozen=(self.bert, self.head))
+        ready(self, machine, cast=(self.bert, self.head, *self.others()), frozen=(self.bert, self.head))
         return self
 
 
 def part_of(kind: type[P], backbone: Backbone) -> P | None:
-    """Take the pointer or matcher from a backbone's weights; none where it has none.
+    """Take the pointer, matcher or aligner from a backbone's weights; none where it has none.
 
     Raises:
         ModelError: it is none that is known here.

@@ -186,11 +186,13 @@ class Answerer:
         is_open = torch.ones(rows, dtype=torch.bool, device=hidden.device)
         sums, lengths = torch.zeros(rows, device=hidden.device), torch.full_like(table.owner, hidden.shape[1])
         parents = torch.zeros(rows, 1, dtype=torch.long, device=hidden.device)
+        bias = self.loaded.writer.alignment(hidden, source)
         ids, none = [], sums
         for place in range(hidden.shape[1]):
             if place % NAMED == 0:
-                logits = self.loaded.writer.logits(hidden[:, place : place + NAMED], source)
-                chances = logits.softmax(-1)
+                some = slice(place, place + NAMED)
+                told = None if bias is None else bias[:, some]
+                chances = self.loaded.writer.logits(hidden[:, some], source, told).softmax(-1)
             here = chances[:, place % NAMED]
             none = here[:, self.end] if place == 0 else none
             if extractive:

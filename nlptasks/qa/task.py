@@ -76,7 +76,8 @@ class Task(AnyTask[LanguageModel]):
             UsageError: more is to be read at once than the backbone can.
         """
         self.limits.check(backbone.bert.config.max_position_embeddings)
-        model = LanguageModel.new(backbone, copies=self.settings.copy, matches=self.settings.match)
+        copies, matches = self.settings.copy, self.settings.match
+        model = LanguageModel.new(backbone, copies=copies, matches=matches, aligns=copies and not self.layout.writes)
         if model.matcher is not None:
             model.matcher.weigh(self.weighed)
         if model.copier is not None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nlptasks.backbone import masks
+from nlptasks.backbone.aligning import Aligner
 from nlptasks.backbone.batch import Batch, by_length, restored, split
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.copying import Copier, Source, grown, runs_behind
@@ -36,6 +37,8 @@ class Writer:
     """What copies from prompts, if anything does."""
     matcher: Matcher | None = None
     """What tells what the texts of a prompt have in common, if anything does."""
+    aligner: Aligner | None = None
+    """What masks that copy know of each other, if anything."""
 
     @classmethod
     def of(
@@ -61,7 +64,7 @@ class Writer:
         decoder.bias = nn.Parameter(model.head.bias.detach().to(weight.dtype), requires_grad=False)
         if freeze:
             decoder.freeze()
-        return cls(model.bert, model.head, decoder, segment, causal, model.copier, model.matcher)
+        return cls(model.bert, model.head, decoder, segment, causal, model.copier, model.matcher, model.aligner)
 
     @property
     def device(self) -> torch.device:
@@ -102,7 +105,7 @@ class Writer:
         shelf.advance(shelf.longest)
         written = [prompt[len(prompt) - (begun[row] if begun else 0) :] for row, prompt in enumerate(prompts)]
         runs = None if source is None else runs_behind(source.ids, written)
-        return Draft(self, shelf, lengths, self.logits(last, source, runs), condition, source, runs)
+        return Draft(self, shelf, lengths, self.next(last, source, runs), condition, source, runs)
 
     def read(
         self,
@@ -128,7 +131,8 @@ class Writer:
         hidden = restored(torch.cat(split(last, groups, columns)), order)
         if self.copier is None:
             return hidden, None
-        return hidden, self.copier.source(below, groups).rows(torch.tensor(order, device=last.device).argsort())
+        source = self.copier.source(below, groups).rows(torch.tensor(order, device=last.device).argsort())
+        return hidden, source if self.aligner is None else self.aligner.closed(source)
 
     def masked(self, group: Batch, begun: Sequence[int] = ()) -> Batch:
         """Let prompts, or what is written of them, be read from left to right."""
@@ -141,18 +145,29 @@ class Writer:
         segments = written * self.segment if self.segment else None
         return replace(group, segments=segments, mask=masks.prefix(written, torch.ones_like(written).bool()))
 
-    def logits(self, hidden: Tensor, source: Source | None = None, runs: Tensor | None = None) -> Tensor:
+    def logits(self, hidden: Tensor, source: Source | None = None, bias: Tensor | None = None) -> Tensor:
         """Score every token of the vocabulary: (P, W, H) to (P, W, V) float32; with a source it may be copied, too.
 
         Args:
             hidden: of the tokens that name the next ones.
             source: what can be copied from, or none.
-            runs: (P, W, S) int, how many tokens before a place of the source were written last, or none.
+            bias: (P, W, S) float32, what places of the source score higher, or none.
         """
         scores: Tensor = self.decoder(self.head(hidden)).float()
         if self.copier is None or source is None:
             return scores
-        return self.copier.mixed(scores, hidden, source, runs)
+        return self.copier.mixed(scores, hidden, source, bias)
+
+    def next(self, hidden: Tensor, source: Source | None, runs: Tensor | None) -> Tensor:
+        """Score what comes behind tokens (P, W, H); runs (P, W, S) int of the source's tokens were written last."""
+        bias = None if self.copier is None or runs is None else self.copier.bias(runs)
+        return self.logits(hidden, source, bias)
+
+    def alignment(self, hidden: Tensor, source: Source | None) -> Tensor | None:
+        """Tell masks (P, W, H) that are filled at once where the first one leads them: (P, W, S), or nothing."""
+        if self.copier is None or self.aligner is None or source is None:
+            return None
+        return self.aligner.bias(self.copier.places(hidden[:, :1], source)[:, 0], hidden.shape[1])
 
 
 class Growing(Protocol):
@@ -234,7 +249,7 @@ class Draft:
         self.steps += 1
         if self.source is not None and self.runs is not None:
             self.runs = grown(inherited(self.runs, parents), self.source.ids, tokens)
-        self.logits = self.writer.logits(hidden, self.source, self.runs)
+        self.logits = self.writer.next(hidden, self.source, self.runs)
 
     def mask(self) -> Tensor | None:
         """Make the mask (P, 1, W, S) of the branches' next tokens; none where each sees all there is."""

@@ -70,7 +70,8 @@ def test_losses_are_the_logarithms_of_those_chances(copier: Copier, follows: boo
     found = copier.losses(named, hidden, tokens, rows, source, follows=follows)
     behind = {2: [0, 0, 1, 0, 1], 3: [0, 0, 0, 2, 0]}  # the second row wrote 7, then 8, and reads 7 8 7 5
     runs = torch.tensor([[behind.get(place, [0] * 5)] for place in range(5)]) if follows else None
-    mixed = copier.mixed(logits[:, None], hidden[:, None], source.rows(rows), runs)[:, 0]
+    bias = None if runs is None else copier.bias(runs)
+    mixed = copier.mixed(logits[:, None], hidden[:, None], source.rows(rows), bias)[:, 0]
     torch.testing.assert_close(found, -mixed[torch.arange(5), tokens])
 
 

@@ -18,7 +18,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,11 +67,10 @@ def around(asked: dict[str, Any], characters: int) -> str:
     return str(passage[start : start + characters])
 
 
-def answerer(folder: Path, method: str, beam: int = 1, abstain: float | None = None) -> Answerer:
+def answerer(folder: Path, method: str, beam: int, asked: Mapping[str, Any]) -> Answerer:
     """Load a model in float32."""
     found = checkpoint.open_folder(folder, "qa", method)
-    options = Options(beam=beam, abstain=abstain)
-    return Answerer(load(found, options, machine=Machine(device="cpu", dtype="float32")))
+    return Answerer(load(found, Options(beam=beam, **asked), machine=Machine(device="cpu", dtype="float32")))
 
 
 def naive_engine() -> ModuleType:
@@ -110,21 +109,36 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
 
     It decodes one question at a time, all its passages and beams in one batch, as the library's examples do.
     """
-    try:
-        from bert4torch.generation import AutoRegressiveDecoder
-        from bert4torch.models import build_transformer_model
-    except ImportError as error:
-        print(f"bert4torch takes no part: {error}")
+    if importlib.util.find_spec("bert4torch") is None:
+        print("bert4torch takes no part: it is not installed")
         return None
     if model.loaded.writer.copier is not None or model.loaded.writer.matcher is not None:
         print("bert4torch takes no part: it knows no pointer and no matches; train with --no-copy --no-match")
         return None
+    decoder, end = reader(network(folder), model), model.end
+
+    def answers(examples: Sequence[Example], beam: int) -> Answers:
+        found = []
+        for one in examples:
+            decoder.prompts, decoder.passages = model.prompts([one]), [window.ids for _, window in one.windows]
+            ids = decoder.beam_search([[0]], top_k=beam)
+            ids = (ids[0] if isinstance(ids, list) else ids).flatten().tolist()
+            found.append(ids[: ids.index(end)] if end in ids else ids)
+        return found
+
+    return answers
+
+
+def network(folder: Path) -> Any:  # noqa: ANN401 - the library has no types
+    """Load a model's weights into bert4torch's layers."""
+    from bert4torch.models import build_transformer_model
+
     with TemporaryDirectory() as named:  # it wants the tied weights under both their names
         state = load_file(folder / "model.safetensors")
         state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"].clone()
         state["cls.predictions.decoder.bias"] = state["cls.predictions.bias"].clone()
         save_file(state, Path(named) / "model.safetensors", metadata={"format": "pt"})
-        network = build_transformer_model(
+        return build_transformer_model(
             config_path=str(folder / "config.json"),
             checkpoint_path=str(Path(named) / "model.safetensors"),
             model="bert",
@@ -132,6 +146,12 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             with_mlm=True,
             verbose=0,
         ).eval()
+
+
+def reader(layers: Any, model: Answerer) -> Any:  # noqa: ANN401 - the library has no types
+    """Make bert4torch's decoder of the article's rule; `prompts` and `passages` of a question are set on it."""
+    from bert4torch.generation import AutoRegressiveDecoder
+
     end, abstain = model.end, model.options.abstain
 
     class Reader(AutoRegressiveDecoder):  # type: ignore[misc]
@@ -140,20 +160,10 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
         @AutoRegressiveDecoder.wraps(default_rtype="probas", use_states=False)  # type: ignore[untyped-decorator]
         def predict(self, inputs: Any, output_ids: torch.Tensor, states: Any) -> torch.Tensor:  # noqa: ANN401
             """Give the votes (beams, V) for the next token of each beam."""
-            written = output_ids.tolist()
-            step = output_ids.shape[1]
+            written, step = output_ids.tolist(), output_ids.shape[1]
             if step == 0:
                 self.voting = list(range(len(self.prompts)))
-            rows = [[*self.prompts[k], *ids] for ids in written for k in self.voting]
-            longest = max(map(len, rows))
-            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-            places = torch.arange(longest)
-            starts = torch.tensor([len(self.prompts[k]) for _ in written for k in self.voting]).unsqueeze(1)
-            with torch.inference_mode():
-                logits = network([ids, (places >= starts).long()])
-            logits = logits[-1] if isinstance(logits, (list, tuple)) else logits
-            last = logits[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
-            chances = last.softmax(-1).view(len(written), len(self.voting), -1)
+            chances = self.chances(written)
             if step == 0:
                 usual = chances[0].argmax(-1) != end
                 kept = (usual if abstain is None else chances[0, :, end] < abstain).nonzero().flatten().tolist()
@@ -168,18 +178,19 @@ def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], in
             votes: torch.Tensor = chances.square().sum(1) / (chances.sum(1) + 1) * allowed
             return votes
 
-    decoder = Reader(bos_token_id=None, eos_token_id=end, max_new_tokens=model.loaded.limits.answer, min_new_tokens=0)
+        def chances(self, written: Sequence[list[int]]) -> torch.Tensor:
+            """Read every voting passage behind every beam again: probabilities (beams, voters, V) of the next token."""
+            rows = [[*self.prompts[k], *ids] for ids in written for k in self.voting]
+            longest = max(map(len, rows))
+            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+            starts = torch.tensor([len(self.prompts[k]) for _ in written for k in self.voting]).unsqueeze(1)
+            with torch.inference_mode():
+                logits = layers([ids, (torch.arange(longest) >= starts).long()])
+            logits = logits[-1] if isinstance(logits, (list, tuple)) else logits
+            last = logits[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
+            return torch.as_tensor(last.softmax(-1).view(len(written), len(self.voting), -1))
 
-    def answers(examples: Sequence[Example], beam: int) -> Answers:
-        found = []
-        for one in examples:
-            decoder.prompts, decoder.passages = model.prompts([one]), [window.ids for _, window in one.windows]
-            ids = decoder.beam_search([[0]], top_k=beam)
-            ids = (ids[0] if isinstance(ids, list) else ids).flatten().tolist()
-            found.append(ids[: ids.index(end)] if end in ids else ids)
-        return found
-
-    return answers
+    return Reader(bos_token_id=None, eos_token_id=end, max_new_tokens=model.loaded.limits.answer, min_new_tokens=0)
 
 
 def timed(run: Callable[[], Any]) -> tuple[Any, float]:
@@ -246,10 +257,10 @@ def bare(model: Answerer, examples: Sequence[Example]) -> None:
         pass
 
 
-def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], abstain: float | None) -> None:
+def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], asked: Mapping[str, Any]) -> None:
     """Compare all answers with the naive engine's."""
     for beam in beams:
-        model = answerer(folder, "seq2seq", beam, abstain)
+        model = answerer(folder, "seq2seq", beam, asked)
         examples = model.read(rows)
         found, right = ours(model, examples), naive(model, examples, beam)
         same = sum(left == other for left, other in zip(found, right, strict=True))
@@ -277,17 +288,19 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4], help="answers followed at once")
-    parser.add_argument("--abstain", type=float, help="as of nlpk predict qa, on all sides")
+    for name, kind in (("--abstain", float), ("--passage-limit", int), ("--overlap", int)):
+        parser.add_argument(name, type=kind, help="as of nlpk predict qa, on all sides")
     parser.add_argument("--check", type=int, metavar="N", help="compare the answers of N questions, and stop")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     rows = read(chosen.file, chosen.check or chosen.questions, chosen.characters)
+    asked = {name: getattr(chosen, name) for name in ("abstain", "passage_limit", "overlap")}
     if chosen.check:
-        check(chosen.seq2seq, rows, chosen.beams, chosen.abstain)
+        check(chosen.seq2seq, rows, chosen.beams, asked)
         return
     count = min(chosen.peer, len(rows))
     for beam in chosen.beams:
-        model = answerer(chosen.seq2seq, "seq2seq", beam, chosen.abstain)
+        model = answerer(chosen.seq2seq, "seq2seq", beam, asked)
         examples = model.read(rows)
         lengths = described(ours(model, examples[:count]))
         print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {lengths}")
@@ -297,7 +310,7 @@ def main() -> None:
         for name, peer in peers.items():
             contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
     folders = {"seq2seq": chosen.seq2seq, "mlm": chosen.mlm}
-    models = [(name, answerer(one, name, abstain=chosen.abstain)) for name, one in folders.items() if one]
+    models = [(name, answerer(one, name, 1, asked)) for name, one in folders.items() if one]
     shares(models, rows, chosen.pairs)
 
 

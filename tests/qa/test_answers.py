@@ -144,24 +144,24 @@ def test_the_pointer_decides_as_well(answerer: Make, rows: list[Row], method: st
         assert copied["no_answer"] != pytest.approx(named["no_answer"], abs=1e-4)
 
 
-def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row], naive: ModuleType) -> None:
+def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
     """Compare with a plain loop over one passage: the likeliest token that goes on with an n-gram, up to the end."""
     asking = answerer("mlm", top_k=9)
     writer = asking.loaded.writer
+    assert writer.copier is not None
+    assert writer.aligner is not None
     for row in rows:
         example = asking.read([row])[0]
         said: dict[tuple[int, ...], dict[int, float]] = {}
         for (number, window), prompt in zip(example.windows, asking.prompts([example]), strict=True):
+            batch = Batch(torch.tensor([prompt]))
             with torch.inference_mode():
-                *_, below, last = writer.bert.states([Batch(torch.tensor([prompt]))], matcher=writer.matcher)
-                masks = last[1 : 1 + asking.layout.answer]
-                named = writer.logits(masks[None])[0]
-                chances = torch.stack(
-                    [
-                        naive.copied(writer.copier, logits, below, state, prompt).exp()
-                        for logits, state in zip(named, masks, strict=True)
-                    ]
-                )
+                *_, below, last = writer.bert.states([batch], matcher=writer.matcher)
+                masks = last[None, 1 : 1 + asking.layout.answer]
+                source = writer.copier.source(below, [batch])
+                bias = writer.aligner.bias(writer.copier.places(masks[:, :1], source)[:, 0], masks.shape[1])
+                named = writer.decoder(writer.head(masks)).float()
+                chances = writer.copier.mixed(named, masks, writer.aligner.closed(source), bias)[0].exp()
             ids: list[int] = []
             picked: list[float] = []
             for here in chances:

@@ -23,7 +23,7 @@ def test_a_trained_model_brings_its_limits_and_options_change_them(qa_models: di
     found = checkpoint.open_folder(qa_models["mlm"])
     loaded = load(found, Options(question_limit=5), machine=Machine(device="cpu"))
     assert (loaded.method, loaded.name) == ("mlm", str(qa_models["mlm"]))
-    assert (loaded.limits.passage, loaded.limits.question, loaded.limits.answer) == (20, 5, 8)
+    assert (loaded.limits.passage, loaded.limits.question, loaded.limits.answer) == (20, 5, 12)
     assert loaded.fingerprint == sums.fingerprint(qa_models["mlm"])
 
 
@@ -51,7 +51,7 @@ def test_a_backbone_without_a_head_cannot_answer(tiny_folder: Path) -> None:
 
 
 def test_more_than_the_positions_is_refused(qa_models: dict[str, Path]) -> None:
-    with pytest.raises(UsageError, match="need 71 positions, the model has 64; lower --passage-limit"):
+    with pytest.raises(UsageError, match="need 75 positions, the model has 64; lower --passage-limit"):
         load(checkpoint.open_folder(qa_models["mlm"]), Options(passage_limit=50), machine=Machine(device="cpu"))
 
 

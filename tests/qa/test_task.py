@@ -85,7 +85,7 @@ def test_rows_are_drawn_by_the_seed(tiny: Backbone) -> None:
 def test_the_heads_weights_are_named_as_hugging_face_does(tiny: Backbone) -> None:
     settings = [Settings(**LIMITS, copy=both, match=both) for both in (True, False)]
     more, named = (set(task.rest(task.model(tiny))) for task in (Task("mlm", one, tiny.text) for one in settings))
-    assert {name.split(".")[0] for name in more - named} == {"copier", "matcher"}
+    assert {name.split(".")[0] for name in more - named} == {"copier", "matcher", "aligner"}
     assert named == {
         "cls.predictions.bias",
         "cls.predictions.transform.dense.weight",
@@ -198,6 +198,6 @@ def test_what_is_learnt_is_how_answers_are_written(tiny: Backbone, method: str) 
                 draft.write(torch.tensor([[token]]))
         else:
             hidden, source = writer.read([Batch(torch.tensor([prompt]))], [0], slice(1, 1 + len(target)))
-            chances = writer.logits(hidden, source)[0].log_softmax(1)
+            chances = writer.logits(hidden, source, writer.alignment(hidden, source))[0].log_softmax(1)
             named = chances[range(len(target)), target].tolist()
     assert loss == pytest.approx(-sum(named) / len(named), rel=1e-4)
