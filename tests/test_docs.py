@@ -31,6 +31,27 @@ def test_every_command_explains_itself(
     assert re.split(r"^(?:╭|Arguments:|Options:|Commands:)", rest, flags=re.MULTILINE)[0].strip()
 
 
+PLACES = ("*.md", "docs/*.md", "data/*.md", "data/models/*.toml", "nlptasks/*/README.md", "nlptasks/*/embedded/*/*.md")
+PAGES = sorted(path for place in PLACES for path in ROOT.glob(place))
+CALL = re.compile(r"(?<![\w/.-])nlpk (?P<rest>[a-z][^`|;&#<>)\n]*)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_show_commands_with_options_that_they_have(page: Path) -> None:
+    """A command may go on in the next line; what stands in quotes is no option, and TASK is any task."""
+    text = re.sub(r"\\\n\s*|\n(?=--)", " ", page.read_text("utf-8"))
+    wrong = []
+    for found in CALL.finditer(re.sub(r"'[^'\n]*'", "'…'", text)):
+        command, words = app.tree(), found["rest"].split()
+        while words and (inner := getattr(command, "commands", {})) and words[0] in {*inner, "TASK"}:
+            command = inner.get(words.pop(0), inner.get("similarity"))
+        known = {
+            name for one in command.params for name in (*one.opts, *one.secondary_opts, "--help", "--version", "-")
+        }
+        wrong += [f"{found[0]}: {word}" for word in words if word.startswith("-") and word.split("=")[0] not in known]
+    assert not wrong
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_stands_in_the_readme(command: str) -> None:
     assert re.search(rf"\bnlpk {re.escape(command)}(?![\w-])", README)
