@@ -33,6 +33,7 @@ def test_every_command_explains_itself(
 
 PLACES = ("*.md", "docs/*.md", "data/*.md", "data/models/*.toml", "nlptasks/*/README.md", "nlptasks/*/embedded/*/*.md")
 PAGES = sorted(path for place in PLACES for path in ROOT.glob(place))
+ALWAYS = {"-", "--help", "--version"}
 CALL = re.compile(r"(?<![\w/.-])nlpk (?P<rest>[a-z][^`|;&#<>)\n]*)")
 
 
@@ -45,9 +46,7 @@ def test_pages_show_commands_with_options_that_they_have(page: Path) -> None:
         command, words = app.tree(), found["rest"].split()
         while words and (inner := getattr(command, "commands", {})) and words[0] in {*inner, "TASK"}:
             command = inner.get(words.pop(0), inner.get("similarity"))
-        known = {
-            name for one in command.params for name in (*one.opts, *one.secondary_opts, "--help", "--version", "-")
-        }
+        known = ALWAYS.union(*((*one.opts, *one.secondary_opts) for one in command.params))
         wrong += [f"{found[0]}: {word}" for word in words if word.startswith("-") and word.split("=")[0] not in known]
     assert not wrong
 
