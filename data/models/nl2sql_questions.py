@@ -20,9 +20,10 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent / "nl2sql" / "source"
 sys.path.insert(0, str(HERE.parent / "nl2sql"))  # the maker of the samples, which is a script
 
+import asking  # noqa: E402
 import make as samples  # noqa: E402
+from asking import Piece, quoted  # noqa: E402
 from drawing import read  # noqa: E402
-from make import Piece  # noqa: E402
 
 EVERYDAY = "everyday"
 #: Share of the questions that take a form which the samples do not have, and of those what is asked.
@@ -39,7 +40,7 @@ PEOPLE = ("名", "位")
 PERSONS = ("人", "员", "师", "者", "长", "姓名", "经理", "主管")
 
 
-class Asker(samples.Asker):
+class Asker(asking.Asker):
     """Asks as people do of their own tables, too."""
 
     def __init__(self, *known: Any, headers: Sequence[str] = ()) -> None:  # noqa: ANN401 - what the samples' has
@@ -71,7 +72,7 @@ class Asker(samples.Asker):
         """Ask which value of another column stands beside the most or the least."""
         at, other = self.random.choice(self.ordered), self.random.choice(self.texts)
         said = self.say(f"everyday {shape}", c=self.called(at), d=self.called(other), **self.words(at))
-        order = f" ORDER BY {samples.quoted(self.table.columns[at].name)}" + (" DESC" if shape == "most" else "")
+        order = f" ORDER BY {quoted(self.table.columns[at].name)}" + (" DESC" if shape == "most" else "")
         return self.made(said, self.text([("", other)], [], "") + order + " LIMIT 1")
 
     def of_groups(self, kind: str, aggregate: str) -> dict[str, object]:
@@ -79,13 +80,13 @@ class Asker(samples.Asker):
         at, real = self.random.choice([at for at in self.texts if at]), self.random.choice(self.reals)
         much, little = self.table.columns[real].words
         names = {"c": self.called(at), "d": self.called(real)}
-        group = f" GROUP BY {samples.quoted(self.table.columns[at].name)}"
+        group = f" GROUP BY {quoted(self.table.columns[at].name)}"
         if kind == "each":
             said = self.say(f"everyday each {aggregate}", **names, g=much, l=little)
             return self.made(said, self.text([("", at), (aggregate, real)], [], "") + group)
         is_most = self.random.random() < 0.8
         said = self.say(f"everyday best {aggregate}", **names, g=much if is_most else little)
-        by = f"{aggregate}({samples.quoted(self.table.columns[real].name)})" + " DESC" * is_most
+        by = f"{aggregate}({quoted(self.table.columns[real].name)})" + " DESC" * is_most
         return self.made(said, self.text([("", at)], [], "") + f"{group} ORDER BY {by} LIMIT 1")
 
     def whole(self, aggregate: str) -> dict[str, object]:
