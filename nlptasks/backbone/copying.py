@@ -172,9 +172,10 @@ class Copier(nn.Module):
         turn = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
         laid = hidden.new_zeros(len(counts), int(counts.max()), hidden.shape[1]).index_put((rows, turn), hidden)
         written = tokens.new_full(laid.shape[:2], NOTHING).index_put((rows, turn), tokens)
-        bias = self.bias(runs_of(source.ids, written)) if follows else None
-        if aligner is not None:
-            bias = aligner.bias(self.places(laid[:, :1], source)[:, 0], laid.shape[1])
+        runs = runs_of(source.ids, written) if follows or aligner is not None else None
+        bias = self.bias(runs) if runs is not None and follows else None
+        if aligner is not None and runs is not None:
+            bias = aligner.bias(self.places(laid[:, :1], source)[:, 0], runs)
         chances, ids = source.offered(self.places(laid, source, bias))
         hits = chances[rows, turn] * (ids[rows] == tokens.unsqueeze(1))
         gate = self.gate(hidden).float().squeeze(1)

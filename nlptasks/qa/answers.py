@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nlptasks.backbone.batch import by_length
-from nlptasks.backbone.copying import Source
+from nlptasks.backbone.copying import Source, grown
 from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.row import Options, Row
 from nlptasks.qa.votes import Text, elected, result, shifted, surest
 from nlptasks.writing import beam
+from nlptasks.writing.draft import Writer
 from nlptasks.writing.passages import Council, Runs, Table, Vote, voters
 
 #: Passages of one question whose memory is held at once, in budgets of a pass.
 HELD = 4
-#: Masks whose words are named at a time: most answers are shorter.
-NAMED = 8
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +38,28 @@ class Found:
 
     texts: list[Text]
     none: list[float]
+
+
+class Masks:
+    """Masks that were read at once, and what was picked for them so far, from left to right."""
+
+    def __init__(self, writer: Writer, hidden: Tensor, source: Source | None) -> None:
+        """Start with the first one: of states (P, W, H), and what can be copied from, or nothing."""
+        self.writer, self.hidden, self.source = writer, hidden, source
+        self.first = writer.first(hidden, source)
+        self.runs = None if self.first is None else torch.zeros_like(self.first, dtype=torch.long).unsqueeze(1)
+
+    def chances(self, place: int) -> Tensor:
+        """Tell the chances of every token for a mask, (P, V)."""
+        aligner, bias = self.writer.aligner, None
+        if aligner is not None and self.first is not None and self.runs is not None:
+            bias = aligner.bias(self.first, self.runs, place)
+        return self.writer.logits(self.hidden[:, place : place + 1], self.source, bias)[:, 0].softmax(1)
+
+    def pick(self, tokens: Tensor) -> None:
+        """Fill the mask with tokens, (P,) int."""
+        if self.source is not None and self.runs is not None:
+            self.runs = grown(self.runs, self.source.ids, tokens.unsqueeze(1))
 
 
 class Answerer:
@@ -153,7 +174,10 @@ class Answerer:
             voting = voters(
                 torch.tensor(none, dtype=torch.float64), table.owner.cpu(), len(examples), self.options.abstain
             ).tolist()
-            votes = [(text if votes_too else [], vote) for (text, vote), votes_too in zip(votes, voting, strict=True)]
+            votes = [
+                (text if votes_too else [], replace(vote, p=1 - empty))
+                for (text, vote), empty, votes_too in zip(votes, none, voting, strict=True)
+            ]
         found, first = [], 0
         for example in examples:
             last = first + len(example.windows)
@@ -186,14 +210,10 @@ class Answerer:
         is_open = torch.ones(rows, dtype=torch.bool, device=hidden.device)
         sums, lengths = torch.zeros(rows, device=hidden.device), torch.full_like(table.owner, hidden.shape[1])
         parents = torch.zeros(rows, 1, dtype=torch.long, device=hidden.device)
-        bias = self.loaded.writer.alignment(hidden, source)
+        masks = Masks(self.loaded.writer, hidden, source)
         ids, none = [], sums
         for place in range(hidden.shape[1]):
-            if place % NAMED == 0:
-                some = slice(place, place + NAMED)
-                told = None if bias is None else bias[:, some]
-                chances = self.loaded.writer.logits(hidden[:, some], source, told).softmax(-1)
-            here = chances[:, place % NAMED]
+            here = masks.chances(place)
             none = here[:, self.end] if place == 0 else none
             if extractive:
                 here = here.gather(1, offered)
@@ -209,6 +229,7 @@ class Answerer:
             if extractive:
                 runs.follow(parents, columns.unsqueeze(1))
             ids.append(offered.gather(1, columns.unsqueeze(1)).squeeze(1) if extractive else columns)
+            masks.pick(ids[-1])
             lengths = lengths.where(~(is_open & (columns == end)), place)
             is_open &= columns != end
             if not bool(is_open.any()):

@@ -163,11 +163,11 @@ class Writer:
         bias = None if self.copier is None or runs is None else self.copier.bias(runs)
         return self.logits(hidden, source, bias)
 
-    def alignment(self, hidden: Tensor, source: Source | None) -> Tensor | None:
-        """Tell masks (P, W, H) that are filled at once where the first one leads them: (P, W, S), or nothing."""
+    def first(self, hidden: Tensor, source: Source | None) -> Tensor | None:
+        """Tell where the first of masks (P, W, H) that are filled at once points, (P, S), if the others are to know."""
         if self.copier is None or self.aligner is None or source is None:
             return None
-        return self.aligner.bias(self.copier.places(hidden[:, :1], source)[:, 0], hidden.shape[1])
+        return self.copier.places(hidden[:, :1], source)[:, 0]
 
 
 class Growing(Protocol):

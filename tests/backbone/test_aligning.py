@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nlptasks.backbone.aligning import LEAST, Aligner
 from nlptasks.backbone.batch import Batch
-from nlptasks.backbone.copying import Copier, Source
+from nlptasks.backbone.copying import Copier, Source, runs_of
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.weights import Backbone
@@ -41,15 +41,20 @@ def source(copier: Copier) -> Source:
     return copier.source(torch.randn(10, WIDTH), [Batch(torch.tensor([[1, 5, 7, 5, 2], [1, 6, 5, 8, 9]]))])
 
 
-def test_the_first_mask_leads_the_others(aligner: Aligner) -> None:
-    first = torch.tensor([[0.0, 0.5, 0.25, 0.25, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]])
-    bias = aligner.bias(first, 4)
-    for row in range(2):
+def test_the_first_mask_leads_the_others_to_where_they_go_on(aligner: Aligner) -> None:
+    ids, written = torch.tensor([[4, 5, 7, 5, 6], [9, 6, 5, 8, 9]]), torch.tensor([[5, 7, 5, 6], [6, 5, 9, 9]])
+    first = torch.tensor([[0.1, 0.4, 0.25, 0.25, 0.0], [0.0, 0.6, 0.3, 0.0, 0.1]])
+    runs = runs_of(ids, written)
+    bias = aligner.bias(first, runs)
+    for row, (text, picked) in enumerate(zip(ids.tolist(), written.tolist(), strict=True)):
         for mask in range(4):
+            starts = [at for at in range(5 - mask) if text[at : at + mask] == picked[:mask]]
+            total = sum(float(first[row, at]) for at in starts)
             for place in range(5):
-                led = float(first[row, place - mask]) if place >= mask else 0.0
+                led = float(first[row, place - mask]) / total if place - mask in starts and total else 0.0
                 expected = 0.7 * math.log(max(led, LEAST)) if mask else 0.0
                 assert float(bias[row, mask, place]) == pytest.approx(expected, rel=1e-4)
+            torch.testing.assert_close(aligner.bias(first, runs[:, mask : mask + 1], mask), bias[:, mask : mask + 1])
 
 
 def test_what_is_over_is_the_end(aligner: Aligner, copier: Copier) -> None:
@@ -57,7 +62,8 @@ def test_what_is_over_is_the_end(aligner: Aligner, copier: Copier) -> None:
     plain = source(copier)
     closed = aligner.closed(plain)
     over = torch.sigmoid(plain.keys @ aligner.over.weight[0] + aligner.over.bias)
-    bias = aligner.bias(copier.places(hidden[:, :1], plain)[:, 0], 3)
+    runs = runs_of(plain.ids, torch.tensor([[5, 7, 5], [6, 5, 8]]))
+    bias = aligner.bias(copier.places(hidden[:, :1], plain)[:, 0], runs)
     places, share = copier.places(hidden, plain, bias), copier.gate(hidden).sigmoid()[..., 0]
     mixed = copier.mixed(logits, hidden, closed, bias).exp()
     torch.testing.assert_close(mixed.sum(-1), torch.ones(2, 3))
@@ -82,7 +88,7 @@ def test_losses_are_the_logarithms_of_those_chances(aligner: Aligner, copier: Co
 
     def alone(part: slice, row: int) -> Tensor:
         own, masks = closed.rows(torch.tensor([row])), hidden[None, part]
-        bias = aligner.bias(copier.places(masks[:, :1], own)[:, 0], masks.shape[1])
+        bias = aligner.bias(copier.places(masks[:, :1], own)[:, 0], runs_of(own.ids, tokens[None, part]))
         return copier.mixed(logits[None, part], masks, own, bias)[0].gather(1, tokens[part, None])[:, 0]
 
     torch.testing.assert_close(found, -torch.cat([alone(slice(0, 3), 0), alone(slice(3, 4), 1)]))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nlptasks.backbone.batch import Batch
+from nlptasks.backbone.copying import runs_of
 from nlptasks.qa import answers as module
 from nlptasks.qa.answers import Answerer, chunks
 from nlptasks.qa.row import Row
@@ -159,12 +160,16 @@ def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
                 *_, below, last = writer.bert.states([batch], matcher=writer.matcher)
                 masks = last[None, 1 : 1 + asking.layout.answer]
                 source = writer.copier.source(below, [batch])
-                bias = writer.aligner.bias(writer.copier.places(masks[:, :1], source)[:, 0], masks.shape[1])
-                named = writer.decoder(writer.head(masks)).float()
-                chances = writer.copier.mixed(named, masks, writer.aligner.closed(source), bias)[0].exp()
+                first = writer.copier.places(masks[:, :1], source)[:, 0]
+                named, closed = writer.decoder(writer.head(masks)).float(), writer.aligner.closed(source)
             ids: list[int] = []
             picked: list[float] = []
-            for here in chances:
+            for _ in range(asking.layout.answer):
+                behind = runs_of(source.ids, torch.tensor([[*ids, asking.end]]))
+                bias = writer.aligner.bias(first, behind)
+                here = writer.copier.mixed(named[:, : len(ids) + 1], masks[:, : len(ids) + 1], closed, bias)[
+                    0, -1
+                ].exp()
                 runs = [window.ids[at : at + len(ids) + 1] for at in range(len(window.ids) - len(ids))]
                 allowed = {run[-1] for run in runs if run[:-1] == ids} | {asking.end}
                 best = max(allowed, key=lambda token: float(here[token]))
@@ -181,6 +186,11 @@ def test_mlm_picks_as_the_source_says(answerer: Make, rows: list[Row]) -> None:
         assert {frozenset((v["passage"], round(v["p"], 4)) for v in one["votes"]) for one in found["candidates"]} == {
             frozenset((number, round(p, 4)) for number, p in votes.items()) for votes in said.values()
         }
+
+
+def test_where_mlm_abstains_by_a_limit_windows_vote_by_having_an_answer(answerer: Make) -> None:
+    found = ask(answerer("mlm", abstain=1.0), [Row("公园", "今天天气很好。")])[0]
+    assert [one["p"] for one in found["candidates"][0]["votes"]] == [pytest.approx(1 - found["no_answer"])]
 
 
 def test_chunks_hold_one_place_at_least() -> None:

@@ -18,7 +18,7 @@ from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, UsageError
 from nlptasks.inference.predictor import answers
 from nlptasks.qa import task as module
-from nlptasks.qa.answers import Answerer
+from nlptasks.qa.answers import Answerer, Masks
 from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
 from nlptasks.qa.task import Task, evaluations, score_predictions
 from nlptasks.training import checkpoint
@@ -198,6 +198,8 @@ def test_what_is_learnt_is_how_answers_are_written(tiny: Backbone, method: str) 
                 draft.write(torch.tensor([[token]]))
         else:
             hidden, source = writer.read([Batch(torch.tensor([prompt]))], [0], slice(1, 1 + len(target)))
-            chances = writer.logits(hidden, source, writer.alignment(hidden, source))[0].log_softmax(1)
-            named = chances[range(len(target)), target].tolist()
+            masks, named = Masks(writer, hidden, source), []
+            for place, token in enumerate(target):
+                named.append(math.log(float(masks.chances(place)[0, token])))
+                masks.pick(torch.tensor([token]))
     assert loss == pytest.approx(-sum(named) / len(named), rel=1e-4)
