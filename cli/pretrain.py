@@ -77,6 +77,10 @@ def register(app: typer.Typer) -> None:
 
 def pretrain(values: Mapping[str, Any]) -> None:
     """Do what the flags ask for: prepare, score, go on, or train."""
+    if values["hours"] is not None and not values["hours"] >= 0:
+        raise UsageError(f"--hours {values['hours']:g}: expected 0 or more")
+    if values["workers"] is not None and values["workers"] < 1:
+        raise UsageError(f"--workers {values['workers']}: expected 1 or more")
     if values["prepare"]:
         refuse(values, "--prepare", PREPARING)
         prepare(values)
@@ -184,11 +188,14 @@ def begun(values: Mapping[str, Any]) -> Pretraining:
 
 def planned_by_flags(values: Mapping[str, Any]) -> Plan:
     """Make the plan of a new run from the flags."""
+    from nlptasks.pretraining.corpus import is_prepared
     from nlptasks.pretraining.plan import Plan
     from nlptasks.training.settings import as_plain, resolve
 
     if not values["corpus"]:
         raise UsageError("no CORPUS; name files of text, or a folder made with --prepare")
+    if values["vocab_size"] and is_prepared(values["corpus"][0]):
+        raise UsageError(f"{values['corpus'][0]}: has a vocabulary of its own; leave out --vocab-size")
     if values["backbone"] and (shape := given(Shape, values)):
         named = ", ".join("--" + name.replace("_", "-") for name in shape)
         raise UsageError(f"--backbone has a shape of its own; leave out {named}")

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 #: Characters of a document; what is longer becomes several.
 LONGEST = 1 << 16
+#: Share of a text's beginning that may be lost in decoding.
+UNREADABLE = 0.01
 #: Characters at the start of a file that tell whether blank lines part its documents.
 SAMPLE = 1 << 20
 BLANK = re.compile(r"\n[^\S\n]*\n\s*")
@@ -48,11 +50,26 @@ def read(source: Source) -> Iterator[str]:
     is a document.
 
     Raises:
-        InputError: the file cannot be opened or read, is binary or cut off, or has no such field.
+        InputError: the file cannot be opened or read, is binary or cut off, in another encoding, or has no such field.
     """
     if source.kind == "text":
-        return split(files.read_text(source.name, encoding=source.encoding))
+        return split(readable(files.read_text(source.name, encoding=source.encoding), source))
     return from_records(source)
+
+
+def readable(pieces: Iterator[str], source: Source) -> Iterator[str]:
+    """Hand on a text, of which a character that cannot be decoded now and then does no harm.
+
+    Raises:
+        InputError: at its start too many cannot.
+    """
+    for first in filter(None, pieces):
+        if (lost := first.count("\N{REPLACEMENT CHARACTER}")) > UNREADABLE * len(first):
+            found = f"{lost / len(first):.0%} of its beginning is not text in {source.encoding or 'UTF-8 or GB18030'}"
+            raise InputError(f"{source.name}: {found}; name its encoding with --encoding")
+        yield first
+        break
+    yield from pieces
 
 
 def split(pieces: Iterable[str]) -> Iterator[str]:

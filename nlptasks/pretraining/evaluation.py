@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 
 from nlptasks.backbone import weights
 from nlptasks.backbone.heads import SCORES_AT_ONCE, TokenHead
-from nlptasks.errors import ModelError, UsageError
+from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.lessons import Lesson, taught_by, together
 from nlptasks.pretraining.model import Model
@@ -21,6 +22,7 @@ from nlptasks.pretraining.objectives import Rules
 from nlptasks.pretraining.sequences import Packed
 from nlptasks.pretraining.settings import OBJECTIVES, SHORTEST
 
+logger = logging.getLogger(__name__)
 #: Tokens that go through the model at once.
 PASS = 8192
 
@@ -46,6 +48,10 @@ def load(folder: str | Path | None) -> tuple[weights.Backbone, Model]:
     Raises:
         ModelError: it cannot be loaded, or has no head for masked words.
     """
+    stopped = Path(folder or "") / "last"
+    if folder and not (stopped.parent / "config.json").is_file() and (stopped / "config.json").is_file():
+        logger.info("%s: a run that is not complete; its last state is scored", folder)
+        folder = stopped
     backbone = weights.load(folder)
     head = TokenHead.load(backbone.bert, backbone.rest)
     if head is None:
@@ -79,6 +85,7 @@ def examine(
 
     Raises:
         UsageError: rows for which the model has no positions, or in which there is nothing to learn.
+        InputError: too little text for every objective to have a target.
     """
     longest = model.bert.config.max_position_embeddings
     if not SHORTEST <= length <= longest:
@@ -90,10 +97,13 @@ def examine(
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             counted[lesson.names[0]] += compared(model, lesson.to(device))
         read += lesson.tokens
-    loss = {name: float(total[1] / max(1, total[0])) for name, total in counted.items()}
+    if lacking := [name for name, total in counted.items() if not total[0]]:
+        found = f"{corpus.tokens} tokens, in which {', '.join(lacking)} has nothing to tell"
+        raise InputError(f"too little text to score a model on: {found}; expected a few sentences at least")
+    loss = {name: float(total[1] / total[0]) for name, total in counted.items()}
     scores = {
         "mlm_loss": loss["mlm"],
-        "mlm_accuracy": float(counted["mlm"][2] / max(1, counted["mlm"][0])),
+        "mlm_accuracy": float(counted["mlm"][2] / counted["mlm"][0]),
         "lm_loss": loss["lm"],
         "lm_perplexity": math.exp(min(loss["lm"], 700)),
         "unilm_loss": loss["unilm"],

@@ -65,8 +65,12 @@ def opened(plan: Plan, text: Text | None, workers: int | None) -> Corpus:
     found = corpus_of(plan.sources, plan.shape.vocab_size if plan.shape else text or Shape().vocab_size, workers)
     if not processes.number():
         processes.wait()
-    if text:
-        corpus.check_tokenizer(found, text, plan.backbone or "the run")
+    if text and plan.shape and corpus.fingerprint_of(found.text) != corpus.fingerprint_of(text):
+        raise UsageError(
+            f"{plan.sources[0].name}: not the corpus that the run began with; give the same files, or none"
+        )
+    if text and not plan.shape:
+        corpus.check_tokenizer(found, text, str(plan.backbone))
     return found
 
 

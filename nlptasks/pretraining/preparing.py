@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
@@ -59,7 +59,9 @@ def prepare(
     folder = out or places.cache() / "corpora" / fingerprint[:32]
     if out is None and corpus.is_prepared(folder):
         (folder / corpus.ABOUT).touch()
-        return corpus.open_folder(folder)
+        kept = corpus.open_folder(folder)
+        report(sources, kept.about)
+        return kept
     if out is not None and out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UsageError(f"{out}: not an empty folder; choose another for --prepare")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +71,10 @@ def prepare(
         made = Path(work, "made")
         made.mkdir()
         tokenizer = vocabulary.train(read(sources), text) if isinstance(text, int) else text
+        if isinstance(text, int) and len(tokenizer) < text:
+            logger.info(
+                "the vocabulary has %s tokens of %s: the corpus holds no more", f"{len(tokenizer):,}", f"{text:,}"
+            )
         about = write(made, read(sources), tokenizer, workers or os.cpu_count() or 1)
         named = [{"name": Path(one.name).name, "sha256": files.fingerprint(one.name)} for one in sources]
         about |= {"fingerprint": fingerprint, "files": named}
@@ -179,7 +185,7 @@ def encoded(found: Iterator[list[str]], text: Text, dtype: str, workers: int) ->
             yield waiting.popleft().get()
 
 
-def report(sources: Sequence[Source], about: dict[str, Any]) -> None:
+def report(sources: Sequence[Source], about: Mapping[str, Any]) -> None:
     """Say what the corpus is."""
     name = Path(sources[0].name).name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
     counted = f"{about['documents']:,} documents, {about['tokens']:,} tokens, {about['unknown']:.4%} of them unknown"

@@ -85,7 +85,8 @@ class Pretraining:
             ModelError: the backbone or the state cannot be loaded.
         """
         if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-            raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
+            resumed = f", or go on with --resume {out}" if (out / "last").is_dir() else ""
+            raise UsageError(f"{out}: not an empty folder; choose another --out{resumed}")
         self.plan, self.out = plan, out
         self.settings = resolve(Settings, plan.settings)
         self.device = hardware.device(processes.join(device))

@@ -52,7 +52,7 @@ class Packed:
         self.corpus, self.content, self.seed, self.shuffled = corpus, content, seed, shuffled
         self.per_epoch = corpus.tokens // content
         if not self.per_epoch:
-            found = f"{corpus.tokens} tokens do not fill a row of {content}"
+            found = f"{corpus.tokens} tokens do not fill a row, which has {content} and two special ones"
             raise InputError(f"{corpus.name}: {found}; lower --length, or give more text")
         self.lengths: Ints = np.diff(corpus.offsets)
         self.epoch = lru_cache(2)(self.made)  # two, because an update may stand in both

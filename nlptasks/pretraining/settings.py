@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nlptasks.errors import UsageError
-from nlptasks.training.settings import Ranges, TrainingSettings, check_ranges
+from nlptasks.training.settings import Ranges, TrainingSettings, check_ranges, flag
 
 OBJECTIVES = ("mlm", "lm", "unilm")
 HEAD_STEP = 8  # what the kernels of matrix products want the width of a head to be a multiple of
@@ -107,6 +107,14 @@ class Settings(TrainingSettings):
             if getattr(self, name) != usual[name]:
                 raise UsageError(f"setting {name}: not for pre-training; use {instead}")
         check_ranges(self, RANGES)
+        told = [
+            flag(name) for name in ("tokens", "steps", "epochs") if getattr(self, name) not in (None, usual.get(name))
+        ]
+        if len(told) > 1:
+            raise UsageError(f"{' and '.join(told)} both say how long the run is; give one of them")
+        if 0 < self.long_share < 1 and self.long_length < self.length:
+            found = f"--long-length {self.long_length}: less than --length {self.length}"
+            raise UsageError(f"{found}; raise it, or give --long-share 0 for rows of one length")
         if self.batch_tokens < self.longest:
             raise UsageError(f"--batch-tokens {self.batch_tokens}: expected at least one row of {self.longest}")
         shares(self.objectives)

@@ -110,9 +110,10 @@ RANGES: Ranges = {
         ("batch_size", "accumulation", "evaluate_every", "max_dev_rows", "patience"), (lambda x: x >= 1, "1 or more")
     ),
     **dict.fromkeys(
-        ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every", "seed"),
+        ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every"),
         (lambda x: x >= 0, "0 or more"),
     ),
+    "seed": (lambda x: 0 <= x < 1 << 63, "0 or more, below 2^63"),
     **dict.fromkeys(("adaptive_scale", "adaptive_gain"), (lambda x: 0 <= x < 1, "0 or more, below 1")),
     "lookahead": (lambda x: x == 0 or x >= 2, "2 or more, or 0 for none"),
     "lookahead_step": (lambda x: 0 < x < 1, "more than 0, below 1"),
@@ -195,6 +196,8 @@ def check_needed(settings: TrainingSettings) -> None:
     ):
         if getattr(settings, name) != usual[name] and not getattr(settings, needed):
             raise UsageError(f"{flag(name)} does nothing without {flag(needed)}; add that, or leave it out")
+    if settings.pieces and settings.schedule != "piecewise":
+        raise UsageError("--pieces does nothing without --schedule piecewise; add that, or leave it out")
     if settings.adaptive_rate and not (settings.adaptive_scale or settings.adaptive_gain):
         raise UsageError("--adaptive-rate learns nothing with --adaptive-scale 0 and --adaptive-gain 0; raise one")
 

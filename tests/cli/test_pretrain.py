@@ -32,9 +32,10 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
     assert (result.status, result.out) == (0, b"")
     lines = result.err.splitlines()
     assert all(line.startswith("nlpk: ") for line in lines)
-    assert "a corpus.txt: 60 documents, 630 tokens, 0.0000% of them unknown" in lines[0]
-    assert "1 x 16, " in lines[1]
-    assert "3 updates of 64 tokens; cpu, float32" in lines[1]
+    assert lines[0] == "nlpk: the vocabulary has 175 tokens of 200: the corpus holds no more"
+    assert "a corpus.txt: 60 documents, 630 tokens, 0.0000% of them unknown" in lines[1]
+    assert "1 x 16, " in lines[2]
+    assert "3 updates of 64 tokens; cpu, float32" in lines[2]
     assert lines[-2].startswith("nlpk: step 3/3  loss ")
     assert lines[-1] == f"nlpk: model in {first}; use it with --backbone {first}"
     more = ("--backbone", first, "--objectives", "mlm=0.5,lm=0.5", "--tokens", "1e2")
@@ -61,7 +62,9 @@ def test_a_prepared_corpus_goes_anywhere(nlpk: Nlpk, text: Path, tmp_path: Path)
     assert result.err.splitlines()[-1] == f"nlpk: corpus in {made}; train on it with: nlpk pretrain {made} --out DIR"
     moved = made.rename(tmp_path / "moved")
     out = tmp_path / "out"
-    assert nlpk("pretrain", moved, "--out", out, "--steps", 2, "--hours", 0, *SMALL, *SHORT).status == 0
+    assert nlpk("pretrain", moved, "--out", out, "--steps", 2, "--hours", 0, *SMALL[:-2], *SHORT).status == 0
+    refused = nlpk("pretrain", moved, "--out", tmp_path / "other", *SMALL, *SHORT)
+    assert refused.complaint == f"{moved}: has a vocabulary of its own; leave out --vocab-size"
     again = moved.rename(tmp_path / "elsewhere")
     lost = nlpk("pretrain", "--resume", out)
     assert lost.status == 2
@@ -100,7 +103,7 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("no-such.txt",), "no-such.txt: there is no such file"),
         (("empty.txt",), "the corpus is empty"),
         (("binary.txt",), "this is a binary file"),
-        (("short.txt",), "tokens do not fill a row of 126; lower --length"),
+        (("short.txt",), "tokens do not fill a row, which has 126 and two special ones; lower --length"),
         (
             ("short.txt", "--length", 8, "--long-share", 0),
             "are less than an update of 384 rows of 8; lower",
@@ -117,6 +120,15 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("short.txt", "--objectives", "mlm"), "expected shares such as mlm=0.7"),
         (("short.txt", "--width", 50, "--heads", 4), "--width 50: 4 heads do not divide it"),
         (("short.txt", "--vocab-size", 9), "--vocab-size 9: "),
+        (("short.txt", "--hours", -1), "--hours -1: expected 0 or more"),
+        (("short.txt", "--workers", 0), "--workers 0: expected 1 or more"),
+        (("short.txt", "--tokens", 9, "--steps", 3), "--tokens and --steps both say how long the run is; give one"),
+        (("short.txt", "--length", 600), "--long-length 512: less than --length 600; raise it, or give --long-share 0"),
+        (("short.txt", "--seed", 1 << 63), "expected 0 or more, below 2^63"),
+        (("short.txt", "--pieces", "0:1,9:0"), "--pieces does nothing without --schedule piecewise"),
+        (("gb.txt", "--encoding", "utf-8"), "not text in utf-8; name its encoding with --encoding"),
+        (("--eval", "short.txt"), "7 tokens, in which mlm has nothing to tell; expected a few sentences at least"),
+        (("short.txt", "--out", "full"), "full: not an empty folder; choose another --out"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
@@ -126,6 +138,9 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     Path("empty.txt").touch()
     Path("binary.txt").write_bytes(bytes(256))
     Path("short.txt").write_text("今天天气很好\n", encoding="utf-8")
+    Path("gb.txt").write_text("今天天气很好。" * 99, encoding="gb18030")
+    Path("full").mkdir()
+    Path("full", "mine").touch()
     result = nlpk("pretrain", *(options or ("--out", "O")))
     assert (result.status, result.out) == (2, b"")
     assert said in result.err.splitlines()[-1]

@@ -51,7 +51,10 @@ def test_without_shuffling_the_corpus_keeps_its_order(corpus: Corpus) -> None:
 
 
 def test_a_corpus_that_fills_no_row_is_refused(corpus: Corpus) -> None:
-    with pytest.raises(InputError, match=r"^corpus\.txt: \d+ tokens do not fill a row of 99999; lower --length"):
+    with pytest.raises(
+        InputError,
+        match=r"^corpus\.txt: \d+ tokens do not fill a row, which has 99999 and two special ones",
+    ):
         Packed(corpus, 99999, 1)
 
 
