@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from nlptasks.task import Shown
 
 Asked = Annotated[str | None, typer.Argument(metavar="TASK", help="One task; all by default.", show_default=False)]
-Tried = Annotated[bool, typer.Option("--try", help="Ask for records of your own.")]
+Tried = Annotated[bool, typer.Option("--try", help="Ask for records of your own, line by line, also from a pipe.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,29 +60,40 @@ def shown_by(form: ModuleType) -> dict[str, Any]:
 
 
 def try_own(task: str, form: ModuleType, found: Any) -> None:  # noqa: ANN401 - a checkpoint, which needs torch
-    """Ask for records until the input ends; a bad one is told, and the next one asked for."""
+    """Ask for records until the input ends; a bad one is told, and the next one asked for.
+
+    What is asked for once, such as a passage, may be left blank: then it is that of the task's own example.
+    """
     module = nlptasks.load(task)
     once, again = form.TRIED
     options = rows.names(form.Options)
+    asked, lines = False, " and ".join(filter(None, (", ".join(once), ", ".join(again))))
     try:
-        kept = typed(once)
+        kept = typed(once, "blank for the demo's own")
     except EOFError:
+        console.note(f"nothing was asked; expected lines of {lines}")
         return
-    told = {name: text for name, text in kept.items() if name in options}
+    told = {name: text for name, text in kept.items() if name in options and text}
     loaded = module.load(found, form.Options(**{**shown_by(form), **told}))
     fields = {name: text for name, text in kept.items() if name not in options}
+    if once and not any(kept.values()):
+        own = asdict(module.examples(loaded)[0])
+        fields = {name: value for name, value in own.items() if value is not None and name not in again}
     while True:
         try:
             given = {**fields, **typed(again)}
         except EOFError:
+            if not asked:
+                console.note(f"nothing was asked; expected lines of {lines}")
             return
+        asked = True
         try:
             answer(task, module, loaded, [rows.parse(form.Row, {name: text for name, text in given.items() if text})])
         except NlpkError as error:
             console.note(str(error))
 
 
-def typed(names: Sequence[str]) -> dict[str, str]:
+def typed(names: Sequence[str], hint: str = "") -> dict[str, str]:
     """Ask for fields on the terminal, one after the other.
 
     Raises:
@@ -89,7 +101,8 @@ def typed(names: Sequence[str]) -> dict[str, str]:
     """
     found = {}
     for name in names:
-        sys.stderr.write(f"{name}: " if sys.stdin.isatty() else "")
+        shown = f"{name} ({hint})" if hint else name
+        sys.stderr.write(f"{shown}: " if sys.stdin.isatty() else "")
         sys.stderr.flush()
         line = sys.stdin.buffer.readline()
         if not line:

@@ -72,7 +72,16 @@ def test_demo_lets_a_task_be_tried(nlpk: Nlpk) -> None:
     assert "怎样退钱\t" in shown
     assert "今天天气\t" in shown
     assert "field 'b' is missing" in result.err
-    assert nlpk("demo", "similarity", "--try").status == 0
+
+
+def test_demo_lets_its_own_example_be_asked_about(nlpk: Nlpk) -> None:
+    result = nlpk("demo", "nl2sql", "--try", stdin="\n人口最多的省份是哪个\n")
+    assert result.status == 0
+    assert "江苏" in result.out.decode()
+    for stdin in ("", "怎么退款\n"):
+        result = nlpk("demo", "similarity", "--try", stdin=stdin)
+        assert (result.status, result.out) == (0, b"")
+        assert result.complaint == "nothing was asked; expected lines of a and b"
 
 
 @pytest.mark.parametrize(
