@@ -180,10 +180,15 @@ class Encoder:
         return [*made, block]
 
     def parts(self, table: Table, cells: dict[int, str]) -> list[tuple[int, list[int]]]:
-        """Turn each column into tokens; the number of the last, which stands for all, is that of a further column."""
+        """Turn each column into tokens, the one that names the rows first; the last stands for all.
+
+        Returns:
+            For each its number and its tokens.
+        """
         end = self.text.special["end"]
         made = []
-        for number, column in enumerate(table.columns):
+        for number in sorted(range(len(table.columns)), key=lambda at: at != table.naming):
+            column = table.columns[number]
             mark = self.marks[column.kind if self.types else "text"]
             unit = self.header(f"({column.unit})") if column.unit else []
             cell = [*self.colon, *self.pieces(cells[number])[:CELL_TOKENS]] if number in cells else []

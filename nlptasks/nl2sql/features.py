@@ -87,7 +87,7 @@ def column_features(
             table.extents[number].constant,
             bool(column.unit),
             column.header.lower().endswith(("id", "编号", "代码", "号码", "序号")),
-            number == 0,
+            number == table.naming,
             0.0,
         )
     made[-1, COLUMN_OWN - 1] = 1.0

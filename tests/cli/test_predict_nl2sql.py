@@ -46,6 +46,16 @@ def test_plain_lines_of_sql_can_be_piped_on(nlpk: Nlpk, nl2sql_model: Path, hous
     assert refused.status == 2
 
 
+def test_it_does_not_matter_where_the_name_stands(nlpk: Nlpk, tmp_path: Path) -> None:
+    rows = [("销售", "张三", 8000), ("研发", "李四", 12000), ("研发", "王五", 11000), ("销售", "钱七", 9000)]
+    table = tmp_path / "staff.csv"
+    table.write_text("部门,姓名,工资\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows), encoding="utf-8")
+    asked = tmp_path / "asked.txt"
+    asked.write_text("每个部门的平均工资\n谁的工资最低\n", encoding="utf-8")
+    found = [line["prediction"]["rows"] for line in nlpk("predict", "nl2sql", asked, "--table", table).lines]
+    assert [sorted(one) for one in found] == [[["研发", 11500.0], ["销售", 8500.0]], [["张三"]]]
+
+
 def test_sql_that_duckdb_reads_otherwise_is_told(nlpk: Nlpk, nl2sql_model: Path, tmp_path: Path) -> None:
     table = tmp_path / "pay.csv"
     table.write_text('姓名,工资\n甲,"12,000"\n乙,9000\n', encoding="utf-8")

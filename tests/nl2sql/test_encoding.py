@@ -39,6 +39,20 @@ def test_a_wide_table_is_read_in_blocks_and_nothing_is_cut(encoder: Encoder) -> 
     assert {laid[end] for end in inputs.ends.tolist()} == {encoder.text.special["end"]}
 
 
+def test_the_column_that_names_the_rows_is_read_first(encoder: Encoder) -> None:
+    rows = [["销售", name, pay] for name, pay in zip("甲乙丙丁", (3, 4, 5, 6), strict=True)]
+    staff = of_rows("staff", ["部门", "姓名", "工资"], rows, kinds=["text", "text", "real"])
+    assert staff.naming == 1
+    (block,) = encoder.read("每个部门的平均工资", staff).blocks
+    assert block.columns == [1, 0, 2, 3]
+    assert block.marks == sorted(block.marks)
+    swapped = [[b, a, c] for a, b, c in rows]
+    turned = of_rows("staff", ["姓名", "部门", "工资"], swapped, kinds=["text", "text", "real"])
+    assert encoder.read("每个部门的平均工资", turned).blocks[0].ids == block.ids
+    assert of_rows("pairs", ["a", "b"], [["一", "二"], ["三", "四"]], kinds=["text", "text"]).naming == 0
+    assert of_rows("numbers", ["a", "b"], [[1, "二"], [1, "四"]], kinds=["real", "text"]).naming == 0
+
+
 def test_without_types_all_columns_look_alike(companies: Table, encoder: Encoder) -> None:
     plain = Encoder(encoder.text, limit=256, question_limit=128, types=False, matching=False)
     example = plain.read("恒大集团的收入", companies)
