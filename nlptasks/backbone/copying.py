@@ -7,9 +7,8 @@ is told to the pointer here, in place of being learnt.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -18,9 +17,6 @@ from torch import Tensor, nn
 from nlptasks.backbone.batch import Batch, split
 from nlptasks.backbone.config import Config
 from nlptasks.backbone.text import Text
-
-if TYPE_CHECKING:
-    from nlptasks.backbone.aligning import Aligner
 
 #: Of a chance.
 SMALLEST = torch.finfo(torch.float32).tiny
@@ -152,7 +148,7 @@ class Copier(nn.Module):
         source: Source,
         *,
         follows: bool = False,
-        aligner: Aligner | None = None,
+        align: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Compute the cross entropy of tokens that are named or copied.
 
@@ -163,7 +159,7 @@ class Copier(nn.Module):
             rows: (M,) int, the row that each belongs to, rising.
             source: of all rows.
             follows: whether the tokens of a row were written one behind the other.
-            aligner: of masks that stand one behind the other, or none.
+            align: `Aligner.bias` of masks that stand one behind the other, or none.
 
         Returns:
             (M,) float32.
@@ -172,10 +168,10 @@ class Copier(nn.Module):
         turn = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
         laid = hidden.new_zeros(len(counts), int(counts.max()), hidden.shape[1]).index_put((rows, turn), hidden)
         written = tokens.new_full(laid.shape[:2], NOTHING).index_put((rows, turn), tokens)
-        runs = runs_of(source.ids, written) if follows or aligner is not None else None
+        runs = runs_of(source.ids, written) if follows or align is not None else None
         bias = self.bias(runs) if runs is not None and follows else None
-        if aligner is not None and runs is not None:
-            bias = aligner.bias(self.places(laid[:, :1], source)[:, 0], runs)
+        if align is not None and runs is not None:
+            bias = align(self.places(laid[:, :1], source)[:, 0], runs)
         chances, ids = source.offered(self.places(laid, source, bias))
         hits = chances[rows, turn] * (ids[rows] == tokens.unsqueeze(1))
         gate = self.gate(hidden).float().squeeze(1)

@@ -114,10 +114,10 @@ class LanguageModel(nn.Module):
         if self.copier is None:
             return named
         rows = rows_of_tokens(groups)[places]
-        source = self.copier.source(below, groups)
+        source, align = self.copier.source(below, groups), None
         if self.aligner is not None:
-            source = self.aligner.closed(source)
-        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows, aligner=self.aligner)
+            source, align = self.aligner.closed(source), self.aligner.bias
+        return self.copier.losses(named, hidden, tokens, rows, source, follows=follows, align=align)
 
     def mean_loss(self, states: Tensor, tokens: Tensor) -> Tensor:
         """Compute the mean cross entropy, a scalar, of tokens (M,) int by transformed states (M, H)."""

@@ -84,7 +84,7 @@ def test_losses_are_the_logarithms_of_those_chances(aligner: Aligner, copier: Co
     tokens, rows = torch.tensor([5, 7, END, 8]), torch.tensor([0, 0, 0, 1])
     closed = aligner.closed(source(copier))
     named = torch.nn.functional.cross_entropy(logits, tokens, reduction="none")
-    found = copier.losses(named, hidden, tokens, rows, closed, aligner=aligner)
+    found = copier.losses(named, hidden, tokens, rows, closed, align=aligner.bias)
 
     def alone(part: slice, row: int) -> Tensor:
         own, masks = closed.rows(torch.tensor([row])), hidden[None, part]
