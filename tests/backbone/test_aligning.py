@@ -13,7 +13,7 @@ from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.weights import Backbone
 
-WIDTH, WORDS, SPECIAL, END = 8, 12, [0, 1, 2], 2
+WIDTH, WORDS, END = 8, 12, 2
 
 
 @pytest.fixture
@@ -23,15 +23,6 @@ def aligner() -> Aligner:
     made = Aligner(WIDTH, END)
     torch.nn.init.normal_(made.over.weight)
     made.pace.data.fill_(0.7)
-    return made.requires_grad_(False)
-
-
-@pytest.fixture
-def copier() -> Copier:
-    """Make a pointer whose share hangs on the state."""
-    torch.manual_seed(5)
-    made = Copier(WIDTH, SPECIAL)
-    torch.nn.init.normal_(made.gate.weight)
     return made.requires_grad_(False)
 
 

@@ -12,16 +12,7 @@ from nlptasks.backbone.heads import TokenHead, token_losses
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.backbone.weights import Backbone
 
-WIDTH, WORDS, SPECIAL = 8, 12, [0, 1, 2]
-
-
-@pytest.fixture
-def copier() -> Copier:
-    """Make a pointer whose share hangs on the state."""
-    torch.manual_seed(5)
-    made = Copier(WIDTH, SPECIAL)
-    torch.nn.init.normal_(made.gate.weight)
-    return made.requires_grad_(False)
+WIDTH, WORDS = 8, 12
 
 
 def groups() -> list[Batch]:

@@ -73,6 +73,21 @@ def test_a_prepared_corpus_goes_anywhere(nlpk: Nlpk, text: Path, tmp_path: Path)
     assert (out / "model.safetensors").is_file()
 
 
+def test_a_stopped_run_is_scored_and_goes_on_with_its_own_text_only(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.txt"
+    other.write_text("公园里有人唱歌。\n" * 99, encoding="utf-8")
+    assert nlpk("pretrain", text, "--out", out, "--steps", 300, "--hours", 0, *SMALL, *SHORT).status == 0
+    scored = nlpk("pretrain", "--eval", text, "--model", out, "--length", 16, "--json")
+    assert scored.status == 0
+    assert f"{out}: a run that is not complete; its last state is scored" in scored.err
+    refused = nlpk("pretrain", other, "--resume", out)
+    assert refused.status == 2
+    said = f"{other}: not the corpus that the run began with; give the same files, or none"
+    assert refused.err.splitlines()[-1] == f"nlpk: {said}"
+    again = nlpk("pretrain", text, "--out", out, *SMALL, *SHORT)
+    assert again.complaint == f"{out}: not an empty folder; choose another --out, or go on with --resume {out}"
+
+
 def test_a_run_whose_time_is_over_says_how_to_go_on(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = nlpk("pretrain", text, "--out", out, "--steps", 300, "--hours", 0, *SMALL, *SHORT)
