@@ -110,34 +110,44 @@ def split(states: Tensor, groups: Sequence[Batch], columns: slice | None = None)
     return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]
 
 
+def chunks(sizes: Sequence[int], most: int) -> Iterator[range]:
+    """Cut places, in their order, into runs of at most `most` tokens; one large place is a run of its own.
+
+    Args:
+        sizes: tokens of each place.
+        most: tokens of a run.
+    """
+    first = total = 0
+    for place, size in enumerate(sizes):
+        if place > first and total + size > most:
+            yield range(first, place)
+            first, total = place, 0
+        total += size
+    if len(sizes):
+        yield range(first, len(sizes))
+
+
 class Budget:
     """How many tokens go through the model at once; halves itself where memory runs out."""
 
-    def __init__(self, tokens: int) -> None:
-        """Start from `tokens`, at least 1."""
-        self.tokens = tokens
-
-    def cut(self, sizes: Sequence[int]) -> Iterator[list[int]]:
-        """Cut places, ordered by size, into passes of at most `tokens`; one large row is a pass of its own.
+    def __init__(self, tokens: int, passes: int = 1) -> None:
+        """Start from `tokens` of one pass, at least 1.
 
         Args:
-            sizes: tokens of each row.
+            tokens: of one pass.
+            passes: whose rows a computation gets at once, and cuts into passes itself.
         """
-        current: list[int] = []
-        total = 0
-        for place in sorted(range(len(sizes)), key=sizes.__getitem__):
-            if current and total + sizes[place] > self.tokens:
-                yield current
-                current, total = [], 0
-            current.append(place)
-            total += sizes[place]
-        if current:
-            yield current
+        self.tokens, self.passes = tokens, passes
+
+    @property
+    def held(self) -> int:
+        """Count the tokens of the rows that a computation gets at once."""
+        return self.tokens * self.passes
 
     def run(
         self, rows: Sequence[T], size: Callable[[T], int], compute: Callable[[list[T]], Sequence[R]]
     ) -> list[R | RecordError]:
-        """Compute all rows, in passes within the budget, and give the answers in the order of the rows.
+        """Compute all rows, as many at once as the budget holds, and give the answers in the order of the rows.
 
         Out of memory halves the budget and goes on with what is left; a row that does not fit even by itself gets an
         error in the place of its answer.
@@ -145,12 +155,13 @@ class Budget:
         Args:
             rows: in any order.
             size: counts the tokens of a row.
-            compute: gives an answer for each row of one pass.
+            compute: gives an answer for each of the rows that it gets.
         """
         answers: dict[int, R | RecordError] = {}
         while left := [place for place in range(len(rows)) if place not in answers]:
+            left.sort(key=lambda place: size(rows[place]))
             sizes = [size(rows[place]) for place in left]
-            for chosen in self.cut(sizes):
+            for chosen in chunks(sizes, self.held):
                 places = [left[index] for index in chosen]
                 computed = attempt(compute, [rows[place] for place in places])
                 if computed is not None:
@@ -163,11 +174,12 @@ class Budget:
         return [answers[place] for place in range(len(rows))]
 
     def halve(self, tokens: int) -> None:
-        """Halve the budget, counted from the pass that did not fit."""
-        self.tokens = max(1, min(self.tokens, tokens) // 2)
+        """Halve what is held, counted from what did not fit; once that is one pass, the pass itself."""
+        half = max(1, min(self.held, tokens) // 2)
+        self.passes, self.tokens = max(1, half // self.tokens), min(self.tokens, half)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        logger.info("out of memory: going on with %d tokens at once", self.tokens)
+        logger.info("out of memory: going on with %d tokens at once", self.held)
 
 
 def too_large(tokens: int) -> RecordError:

@@ -44,6 +44,23 @@ class Source:
     over: Tensor | None = None
     end: int = NOTHING
 
+    @classmethod
+    def joined(cls, parts: Sequence[Source]) -> Source:
+        """Put the prompts of several together, padded to the longest."""
+        longest = max(part.ids.shape[1] for part in parts)
+
+        def padded(tensors: Sequence[Tensor]) -> Tensor:
+            return torch.cat([F.pad(one, (0, 0) * (one.ndim - 2) + (0, longest - one.shape[1])) for one in tensors])
+
+        over = [part.over for part in parts if part.over is not None]
+        return cls(
+            padded([part.keys for part in parts]),
+            padded([part.ids for part in parts]),
+            padded([part.kept for part in parts]),
+            padded(over) if over else None,
+            parts[0].end,
+        )
+
     def rows(self, rows: Tensor) -> Source:
         """Keep, repeat or reorder prompts, (P',) int."""
         over = None if self.over is None else self.over[rows]

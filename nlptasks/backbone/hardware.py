@@ -24,6 +24,8 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "float16": torch.float16}
 #: Tokens of one pass where a task names none for a device.
 USUAL = 4096
+#: Bytes of what was read that are held at once, at most, where the rows of several passes are.
+HELD = 2**29
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,15 @@ class Machine:
         """
         return dtype(self.dtype, self.place)[0]
 
-    def budget(self, usual: Mapping[str, int]) -> Budget:
-        """Bound the tokens of one pass: as told, or what is usual on that kind of device."""
-        return Budget(self.tokens or usual.get(self.place.type, USUAL))
+    def budget(self, usual: Mapping[str, int], remembered: int | None = None) -> Budget:
+        """Bound the tokens of one pass: as told, or what is usual on that kind of device.
+
+        Args:
+            usual: tokens of a pass, by the kind of device.
+            remembered: bytes that are kept of a token, where the rows of several passes are held at once.
+        """
+        tokens = self.tokens or usual.get(self.place.type, USUAL)
+        return Budget(tokens, max(1, HELD // (tokens * remembered)) if remembered else 1)
 
 
 ANY = Machine()

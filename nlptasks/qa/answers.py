@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from nlptasks.backbone.batch import by_length
-from nlptasks.backbone.copying import Source, grown
+from nlptasks.backbone.batch import chunks
 from nlptasks.qa.examples import AROUND, Encoder, Example
 from nlptasks.qa.layouts import Layout
+from nlptasks.qa.masks import Masks, Picked, Picker
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.row import Options, Row
-from nlptasks.qa.votes import Text, elected, result, shifted, surest
+from nlptasks.qa.votes import Text, elected, result, surest
 from nlptasks.writing import beam
-from nlptasks.writing.draft import Writer
-from nlptasks.writing.passages import Council, Runs, Table, Vote, voters
-
-#: Passages of one question whose memory is held at once, in budgets of a pass.
-HELD = 4
+from nlptasks.writing.draft import Draft
+from nlptasks.writing.passages import Council, Table, Vote, abstained, voters
 
 logger = logging.getLogger(__name__)
 
@@ -38,28 +36,6 @@ class Found:
 
     texts: list[Text]
     none: list[float]
-
-
-class Masks:
-    """Masks that were read at once, and what was picked for them so far, from left to right."""
-
-    def __init__(self, writer: Writer, hidden: Tensor, source: Source | None) -> None:
-        """Start with the first one: of states (P, W, H), and what can be copied from, or nothing."""
-        self.writer, self.hidden, self.source = writer, hidden, source
-        self.first = writer.first(hidden, source)
-        self.runs = None if self.first is None else torch.zeros_like(self.first, dtype=torch.long).unsqueeze(1)
-
-    def chances(self, place: int) -> Tensor:
-        """Tell the chances of every token for a mask, (P, V)."""
-        aligner, bias = self.writer.aligner, None
-        if aligner is not None and self.first is not None and self.runs is not None:
-            bias = aligner.bias(self.first, self.runs, place)
-        return self.writer.logits(self.hidden[:, place : place + 1], self.source, bias)[:, 0].softmax(1)
-
-    def pick(self, tokens: Tensor) -> None:
-        """Fill the mask with tokens, (P,) int."""
-        if self.source is not None and self.runs is not None:
-            self.runs = grown(self.runs, self.source.ids, tokens.unsqueeze(1))
 
 
 class Answerer:
@@ -120,21 +96,53 @@ class Answerer:
 
     def write(self, examples: Sequence[Example]) -> list[Found]:
         """Write answers token by token, the passages voting on each."""
-        options, writer = self.options, self.loaded.writer
-        if len(examples) == 1 and self.size(examples[0]) > HELD * self.loaded.budget.tokens:
+        options = self.options
+        if len(examples) == 1 and self.size(examples[0]) > self.loaded.budget.held:
             return [self.write_of_many(examples[0])]
-        draft = writer.begin(self.prompts(examples))
-        extractive = options.mode == "extractive"
-        council = Council(self.table(examples), self.end, extractive=extractive, abstain=options.abstain)
+        places = [(number, window) for number, one in enumerate(examples) for window in range(len(one.windows))]
+        draft, kept, none = self.heard(examples, [number for number, _ in places])
+        found = [Found([], []) for _ in examples]
+        for (number, _), empty in zip(places, none, strict=True):
+            found[number].none.append(empty)
+        if draft is None:
+            return found
+        voting = [places[row] for row in kept]
+        asked = [(number, list(some)) for number, some in groupby(voting, key=itemgetter(0))]
+        passages = [[examples[number].windows[window][1].ids for _, window in some] for number, some in asked]
+        table = Table.of(passages, self.end, self.loaded.writer.device)
+        council = Council(table, self.end, extractive=options.mode == "extractive", abstain=options.abstain)
         rule = beam.Rule(width=options.beam, limit=self.loaded.limits.answer)
-        texts = beam.search(draft, council, len(examples), rule)
-        none, found, first = council.none.tolist(), [], 0
-        for example, written in zip(examples, texts, strict=True):
-            last = first + len(example.windows)
-            local = [(text.ids, [shifted(vote, first) for vote in text.note]) for text in written]
-            found.append(Found(local, none[first:last]))
-            first = last
+        for (number, _), written in zip(asked, beam.search(draft, council, len(asked), rule), strict=True):
+            for text in written:
+                votes = [replace(vote, prompt=voting[vote.prompt][1]) for vote in text.note]
+                found[number].texts.append((text.ids, votes))
         return found
+
+    def heard(self, examples: Sequence[Example], owner: Sequence[int]) -> tuple[Draft | None, list[int], list[float]]:
+        """Read windows in passes, and forget those that will not vote, which are most of them.
+
+        Args:
+            examples: the questions.
+            owner: for each of their windows the number of its question.
+
+        Returns:
+            What is written for those that may vote, or nothing where there are none; their numbers; and for each of
+            all windows the probability of no answer.
+        """
+        prompts, writer, drafts = self.prompts(examples), self.loaded.writer, []
+        kept: list[int] = []
+        none: list[float] = []
+        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
+            draft = writer.begin([prompts[place] for place in places])
+            asking = torch.tensor([owner[place] for place in places], device=writer.device)
+            empty, voting = abstained(draft.logits[:, 0], asking, len(examples), self.end, self.options.abstain)
+            none += empty.tolist()
+            rows = voting.nonzero().flatten()
+            if len(rows):
+                draft.keep(rows)
+                drafts.append(draft)
+                kept += [places[row] for row in rows.tolist()]
+        return Draft.joined(drafts) if drafts else None, kept, none
 
     def write_of_many(self, example: Example) -> Found:
         """Write an answer from more windows than are held at once: those surest to have one come first."""
@@ -144,7 +152,7 @@ class Answerer:
             draft = self.loaded.writer.begin([prompts[place] for place in places])
             none += draft.logits[:, 0].softmax(-1)[:, self.end].tolist()
         held: list[int] = []
-        room = HELD * self.loaded.budget.tokens - self.loaded.limits.answer - AROUND
+        room = self.loaded.budget.held - self.loaded.limits.answer - AROUND
         for place in sorted(range(len(prompts)), key=none.__getitem__):
             room -= len(prompts[place]) + self.loaded.limits.answer
             if held and room < 0:
@@ -164,16 +172,13 @@ class Answerer:
         votes: list[tuple[list[int], Vote]] = []
         none: list[float] = []
         for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
-            read = self.masks([prompts[place] for place in places])
-            ids, means, firsts, empty = self.picked(*read, table.rows(places[0], places[-1] + 1))
+            read = [prompts[place] for place in places]
+            picked, empty = self.picked(read, table.rows(places.start, places.stop), len(examples))
+            votes += [(one.ids, Vote(place, one.p, one.first)) for place, one in zip(places, picked, strict=True)]
             none += empty
-            votes += [
-                (text, Vote(place, p, first)) for place, text, p, first in zip(places, ids, means, firsts, strict=True)
-            ]
         if self.options.abstain is not None:
-            voting = voters(
-                torch.tensor(none, dtype=torch.float64), table.owner.cpu(), len(examples), self.options.abstain
-            ).tolist()
+            chances = torch.tensor(none, dtype=torch.float64)
+            voting = voters(chances, table.owner.cpu(), len(examples), self.options.abstain).tolist()
             votes = [
                 (text if votes_too else [], replace(vote, p=1 - empty))
                 for (text, vote), empty, votes_too in zip(votes, none, voting, strict=True)
@@ -185,59 +190,28 @@ class Answerer:
             first = last
         return found
 
-    def masks(self, prompts: Sequence[list[int]]) -> tuple[Tensor, Source | None]:
-        """Read prompts in one pass: the hidden states of their masks, (P, answer, H), and what can be copied from."""
-        groups, order = by_length(prompts)
-        moved = [group.to(self.loaded.writer.device) for group in groups]
-        return self.loaded.writer.read(moved, order, slice(1, 1 + self.layout.answer))
-
-    def picked(
-        self, hidden: Tensor, source: Source | None, table: Table
-    ) -> tuple[list[list[int]], list[float], list[int | None], list[float]]:
-        """Pick each window's answer from left to right.
+    def picked(self, prompts: Sequence[list[int]], table: Table, questions: int) -> tuple[list[Picked], list[float]]:
+        """Pick the answers of windows, in one pass.
 
         Args:
-            hidden: (P, answer, H).
-            source: what can be copied from, or none.
+            prompts: of some windows.
             table: of the same windows.
+            questions: how many there are, those of other passes counted.
 
         Returns:
-            For each window the tokens, the mean of their probabilities and that of the end, the first token's place
-            in the window, and the probability of no answer.
+            What was picked for each window, and its probability of no answer.
         """
-        runs, rows, extractive = Runs(table), len(hidden), self.options.mode == "extractive"
-        offered, end = table.tokens[table.owner], 0 if extractive else self.end
-        is_open = torch.ones(rows, dtype=torch.bool, device=hidden.device)
-        sums, lengths = torch.zeros(rows, device=hidden.device), torch.full_like(table.owner, hidden.shape[1])
-        parents = torch.zeros(rows, 1, dtype=torch.long, device=hidden.device)
-        masks = Masks(self.loaded.writer, hidden, source)
-        ids, none = [], sums
-        for place in range(hidden.shape[1]):
-            here = masks.chances(place)
-            none = here[:, self.end] if place == 0 else none
-            if extractive:
-                here = here.gather(1, offered)
-                allowed = runs.allowed(here.shape[1])[:, 0]
-                allowed[:, 0] = True
-                here = here.masked_fill(~allowed, 0)
-            if place == 0 and self.options.abstain is not None:
-                here = here.clone()
-                here[:, end] = 0  # who votes is decided afterwards, among all windows of a question
-            p, columns = here.max(1)
-            columns = columns.where(is_open, end)
-            sums += p * is_open
-            if extractive:
-                runs.follow(parents, columns.unsqueeze(1))
-            ids.append(offered.gather(1, columns.unsqueeze(1)).squeeze(1) if extractive else columns)
-            masks.pick(ids[-1])
-            lengths = lengths.where(~(is_open & (columns == end)), place)
-            is_open &= columns != end
-            if not bool(is_open.any()):
+        masks, abstain = Masks.read(self.loaded.writer, prompts, self.layout.answer), self.options.abstain
+        picker = Picker(masks, table, self.end, extractive=self.options.mode == "extractive")
+        none = masks.chances(0)[:, self.end]
+        for place in range(self.layout.answer):
+            is_bound = place == 0 and abstain is not None  # who votes is not said by the end of a text then
+            going = picker.pick(place, may_end=not is_bound)
+            if is_bound and abstain is not None:
+                going = voters(none, table.owner, questions, abstain)  # in the end not all of them, but no others
+            if not picker.go_on(place + 1, going):
                 break
-        counted = (lengths + 1).clamp_max(hidden.shape[1])
-        texts = [row[:length] for row, length in zip(torch.stack(ids, 1).tolist(), lengths.tolist(), strict=True)]
-        firsts = [runs.first(row, 0, len(text)) if extractive else None for row, text in enumerate(texts)]
-        return texts, (sums / counted).tolist(), firsts, none.tolist()
+        return picker.found(), none.tolist()
 
     # What is told
 
@@ -272,17 +246,3 @@ class Answerer:
             "end": end,
             "votes": listed,
         }
-
-
-def chunks(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Cut places, in their order, into runs of at most `most` tokens, each of one place at least."""
-    run: list[int] = []
-    total = 0
-    for place, size in enumerate(sizes):
-        if run and total + size > most:
-            yield run
-            run, total = [], 0
-        run.append(place)
-        total += size
-    if run:
-        yield run

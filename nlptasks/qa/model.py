@@ -18,7 +18,7 @@ from nlptasks.training import models
 from nlptasks.training.checkpoint import Checkpoint
 from nlptasks.writing.draft import Writer
 
-#: Tokens of one pass: enough that a step of writing, one token a passage, keeps the processor busy.
+#: Tokens of one pass.
 TOKENS = {"cpu": 8192, "cuda": 131072, "mps": 16384}
 
 logger = logging.getLogger(__name__)
@@ -58,15 +58,16 @@ def load(
         remedy = "train one with nlpk train qa --method seq2seq --generate"
         raise ModelError(f"{source}: has not learnt to write questions; {remedy}")
     stored = weights.load(source)
-    model = LanguageModel.trained(stored, "qa")
+    model, config = LanguageModel.trained(stored, "qa"), stored.bert.config
     if not found:
         logger.info("%s has not learnt to answer; train it with nlpk train qa", stored.name)
     settings = {**asdict(Settings()), **(found.settings if found else {})}
     limits = Limits.of(settings, asdict(options))
     if isinstance(options, Options) and options.abstain is None:
         options = replace(options, abstain=settings["abstain"])
-    limits.check(stored.bert.config.max_position_embeddings)
+    limits.check(config.max_position_embeddings)
     model.ready(machine)
+    remembered = 2 * config.num_hidden_layers * config.hidden_size * machine.number_format.itemsize
     method = found.method if found else next(iter(METHODS))
     if method == "mlm" and isinstance(options, Options) and options.beam > 1:
         logger.info("--beam %d: not used, mlm fills all places at once", options.beam)
@@ -75,7 +76,7 @@ def load(
         text=stored.text,
         limits=limits,
         options=options,
-        budget=machine.budget(TOKENS),
+        budget=machine.budget(TOKENS, remembered),
         name=str(source),
         method=method,
         folder=weights.locate(source),

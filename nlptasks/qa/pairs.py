@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from nlptasks.backbone import windows
+from nlptasks.backbone.batch import chunks
 from nlptasks.backbone.windows import Window
-from nlptasks.qa.answers import HELD, chunks
 from nlptasks.qa.examples import AROUND, Encoder
 from nlptasks.qa.layouts import Layout
 from nlptasks.qa.model import Loaded
 from nlptasks.qa.pairs_row import Options, Row
 from nlptasks.writing import beam
+from nlptasks.writing.draft import Draft
 from nlptasks.writing.judges import Anything
 from nlptasks.writing.passages import Runs, Table
 from nlptasks.writing.sampling import DRAWS, Drawing, draw
@@ -100,7 +101,7 @@ class Asker:
         asked = [(passage, *one) for passage in passages for one in self.asked(passage)]
         found: dict[int, dict[Any, dict[str, Any]]] = {id(passage): {} for passage in passages}
         sizes = [len(window.ids) + self.around for _, window, _ in asked]
-        for places in chunks(sizes, HELD * self.loaded.budget.tokens):
+        for places in chunks(sizes, self.loaded.budget.held):
             some = [asked[place] for place in places]
             drawn = self.drawn([window for _, window, _ in some], [generator for *_, generator in some])
             questions = self.questions([window for _, window, _ in some], drawn)
@@ -109,11 +110,18 @@ class Asker:
                 found[id(passage)].setdefault((pair["question"], pair["start"], pair["end"]), pair)
         return [{"pairs": list(found[id(passage)].values())} for passage in passages]
 
+    def begun(self, prompts: Sequence[list[int]], written: Sequence[int] | None = None) -> Draft:
+        """Read prompts in passes; of each, so many of the last tokens are written already."""
+        passes = chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens)
+        cut = [slice(places.start, places.stop) for places in passes]
+        begin = self.loaded.writer.begin
+        return Draft.joined([begin(prompts[part], begun=written and written[part]) for part in cut])
+
     def drawn(self, read: Sequence[Window], generators: Sequence[torch.Generator]) -> list[Drawn]:
         """Draw an answer from each window."""
         writer, limit = self.loaded.writer, self.limits.answer
         drawing = Drawing(limit=limit, shortest=1, top_p=self.options.top_p)
-        draft = writer.begin([self.layout.prompt(None, window.ids) for window in read])
+        draft = self.begun([self.layout.prompt(None, window.ids) for window in read])
         table = Table.of([[window.ids] for window in read], self.end, writer.device)
         runs = Runs(table)
         draws = torch.stack([torch.rand(limit, DRAWS, generator=one) for one in generators]).to(writer.device)
@@ -147,7 +155,7 @@ class Asker:
             [*self.layout.prompt(None, window.ids), *answer.ids, self.end]
             for window, answer in zip(read, answers, strict=True)
         ]
-        draft = self.loaded.writer.begin(prompts, begun=[len(answer.ids) + 1 for answer in answers])
+        draft = self.begun(prompts, [len(answer.ids) + 1 for answer in answers])
         rule = beam.Rule(width=self.options.beam, limit=self.limits.question, shortest=1)
         judge = Anything(len(prompts), self.end, device=self.loaded.writer.device)
         return [texts[0] for texts in beam.search(draft, judge, len(prompts), rule)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlptasks.backbone import masks
@@ -223,6 +224,23 @@ class Draft:
         columns = torch.arange(shelf.longest, device=lengths.device)
         self.prompt = columns < lengths.unsqueeze(1)  # (P, S) bool, which columns are a prompt's own
         self.seen = self.prompt.new_zeros(len(lengths), 1, 0)  # (P, W, written) bool, which of them a branch is made of
+
+    @classmethod
+    def joined(cls, drafts: Sequence[Draft]) -> Draft:
+        """Put the prompts of several of one writer together, behind which nothing is written yet."""
+        if len(drafts) == 1:
+            return drafts[0]
+        condition = source = runs = None
+        if drafts[0].condition is not None:
+            condition = torch.cat([draft.condition for draft in drafts if draft.condition is not None])
+        if drafts[0].source is not None:
+            source = Source.joined([draft.source for draft in drafts if draft.source is not None])
+            room = source.ids.shape[1]
+            known = [draft.runs for draft in drafts if draft.runs is not None]
+            runs = torch.cat([F.pad(part, (0, room - part.shape[2])) for part in known])
+        lengths, logits = (torch.cat([getattr(draft, name) for draft in drafts]) for name in ("lengths", "logits"))
+        shelf = Shelf.joined([draft.shelf for draft in drafts])
+        return cls(drafts[0].writer, shelf, lengths, logits, condition, source, runs)
 
     @property
     def room(self) -> int:

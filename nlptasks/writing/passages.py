@@ -51,6 +51,23 @@ def voters(none: Tensor, owner: Tensor, questions: int, abstain: float) -> Tenso
     return ((none < abstain) | (abstain >= 1)) & ((none < UNSURE) | (none == least[owner]))
 
 
+def abstained(logits: Tensor, owner: Tensor, questions: int, end: int, abstain: float | None) -> tuple[Tensor, Tensor]:
+    """Tell from the scores of the first token, (P, V), which passages vote.
+
+    Args:
+        logits: (P, V).
+        owner: (P,) int, the question of each.
+        questions: how many there are.
+        end: the token that ends a text.
+        abstain: see `voters`; or none: those vote whose likeliest first token is not the end.
+
+    Returns:
+        (P,), the probability that each gives to having no answer, and (P,) bool.
+    """
+    none = logits.softmax(-1)[:, end]
+    return none, logits.argmax(-1) != end if abstain is None else voters(none, owner, questions, abstain)
+
+
 @dataclass(frozen=True)
 class Table:
     """The tokens that passages offer to their question.
@@ -151,11 +168,7 @@ class Council:
     def scores(self, logits: Tensor) -> Tensor:
         """Let the passages vote: (P, W, V) to logarithms (Q, W, U)."""
         if not self.steps:
-            self.none = logits[:, 0].softmax(-1)[:, self.token]
-            if self.abstain is None:
-                self.voting = logits[:, 0].argmax(-1) != self.token
-            else:
-                self.voting = voters(self.none, self.owner, self.questions, self.abstain)
+            self.none, self.voting = abstained(logits[:, 0], self.owner, self.questions, self.token, self.abstain)
             self.stale = not bool(self.voting.all())
         self.chances = self.chances_of(logits)
         heard = self.chances * self.voting[:, None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -30,6 +31,18 @@ class Shelf:
         self.longest = length
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
+
+    @classmethod
+    def joined(cls, shelves: Sequence[Shelf]) -> Shelf:
+        """Put the prompts of several together, behind which nothing is written yet."""
+        counts = [len(shelf.keys[0]) for shelf in shelves]
+        rows = [range(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True)]
+        whole = cls(rows, max(shelf.longest for shelf in shelves))
+        for layer in range(len(shelves[0].keys)):
+            for shelf in shelves:
+                whole.put(layer, *(held[layer][:, :, : shelf.used] for held in (shelf.keys, shelf.values)))
+        whole.advance(whole.longest)
+        return whole
 
     @property
     def length(self) -> int:

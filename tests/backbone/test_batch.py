@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from nlptasks.backbone.batch import Batch, Budget, by_length, padded, restored
+from nlptasks.backbone.batch import Batch, Budget, by_length, chunks, padded, restored
 from nlptasks.errors import RecordError
 
 ROWS = [[5, 6, 7], [8], [9, 10, 11], [12, 13]]
@@ -45,11 +45,23 @@ def test_a_batch_moves_with_all_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "passes"),
-    [(6, [[1, 3, 4], [0], [2]]), (100, [[1, 3, 4, 0, 2]]), (1, [[1], [3], [4], [0], [2]])],
+    ("tokens", "passes", "expected"),
+    [
+        (6, 1, [[1, 2, 3], [4], [9]]),
+        (100, 1, [[1, 2, 3, 4, 9]]),
+        (1, 1, [[1], [2], [3], [4], [9]]),
+        (2, 5, [[1, 2, 3, 4], [9]]),
+    ],
 )
-def test_passes_stay_within_the_budget_shortest_first(tokens: int, passes: list[list[int]]) -> None:
-    assert list(Budget(tokens).cut([4, 1, 9, 2, 3])) == passes
+def test_passes_stay_within_the_budget_shortest_first(tokens: int, passes: int, expected: list[list[int]]) -> None:
+    machine = Machine(100)
+    assert Budget(tokens, passes).run([4, 1, 9, 2, 3], int, machine) == [8, 2, 18, 4, 6]
+    assert machine.passes == expected
+
+
+def test_chunks_hold_one_place_at_least() -> None:
+    assert [list(run) for run in chunks([3, 3, 3, 9, 1], 6)] == [[0, 1], [2], [3], [4]]
+    assert list(chunks([], 6)) == []
 
 
 def test_nothing_to_compute_computes_nothing() -> None:
@@ -95,6 +107,16 @@ def test_out_of_memory_halves_the_budget_and_goes_on(error: Exception | None, ca
     assert machine.passes == [[2] * 5, [2] * 2, *[[2]] * 5]
     assert budget.run([1, 1, 1], int, machine) == [2, 2, 2]
     assert machine.passes[-2:] == [[1, 1], [1]]
+
+
+def test_fewer_passes_are_held_before_a_pass_gets_smaller() -> None:
+    budget, machine = Budget(4, passes=5), Machine(9)
+    assert budget.run([2] * 10, int, machine) == [4] * 10
+    assert machine.passes == [[2] * 10, *[[2] * 4] * 2, [2] * 2]
+    assert (budget.tokens, budget.passes) == (4, 2)
+    budget, machine = Budget(4, passes=5), Machine(3)
+    assert budget.run([2] * 3, int, machine) == [4] * 3
+    assert (budget.tokens, budget.passes) == (3, 1)
 
 
 def test_what_was_computed_before_memory_ran_out_is_not_computed_again() -> None:

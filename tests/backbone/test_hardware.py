@@ -90,5 +90,12 @@ def test_a_machine_gives_what_suits_its_device_unless_told() -> None:
     assert hardware.Machine("cpu", tokens=5).budget({"cpu": 7}).tokens == 5
 
 
+def test_rows_of_several_passes_are_held_where_what_is_kept_of_them_is_small() -> None:
+    machine = hardware.Machine("cpu")
+    assert machine.budget({"cpu": 8192}).passes == 1
+    assert machine.budget({"cpu": 8192}, remembered=4096).held == 131_072
+    assert machine.budget({"cpu": 8192}, remembered=73_728).passes == 1
+
+
 def test_few_compiled_products_are_kept() -> None:
     assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) < 1024

@@ -23,11 +23,11 @@ from nlptasks.training.settings import as_plain, resolve
 
 RATES = {
     "adamw": (1e-4, 3e-4, 1e-3),
-    "lamb": (3e-3, 1e-2, 3e-2),
-    "adafactor": (3e-3, 1e-2, 3e-2),
+    "lamb": (3e-4, 1e-3, 3e-3),
+    "adafactor": (1e-3, 3e-3, 1e-2),
     "lion": (3e-5, 1e-4, 3e-4),
     "tiger": (3e-5, 1e-4, 3e-4),
-    "muon": (1e-4, 3e-4, 1e-3),
+    "muon": (3e-4, 1e-3, 3e-3),
 }
 #: Added to AdamW at the rate that suits it alone.
 ADDED: dict[str, dict[str, Any]] = {

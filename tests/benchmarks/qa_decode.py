@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from nlptasks.backbone.batch import by_length
+from nlptasks.backbone.batch import by_length, chunks
 from nlptasks.backbone.hardware import Machine
 from nlptasks.errors import RecordError
 from nlptasks.qa.answers import Answerer
@@ -246,14 +246,17 @@ def shares(models: Sequence[tuple[str, Answerer]], rows: Sequence[Row], pairs: i
 
 def bare(model: Answerer, examples: Sequence[Example]) -> None:
     """Read what a method reads, in the same passes, and do nothing with it."""
+    budget = model.loaded.budget
 
     @torch.inference_mode()
     def read(some: Sequence[Example]) -> list[None]:
-        groups, _ = by_length(model.prompts(some))
-        model.loaded.writer.bert.read(groups)
+        prompts = model.prompts(some)
+        for places in chunks([len(prompt) for prompt in prompts], budget.tokens):
+            groups, _ = by_length([prompts[place] for place in places])
+            model.loaded.writer.bert.read(groups)
         return [None] * len(some)
 
-    for _ in model.loaded.budget.run(examples, model.size, read):
+    for _ in budget.run(examples, model.size, read):
         pass
 
 

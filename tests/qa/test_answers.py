@@ -12,8 +12,7 @@ import torch
 
 from nlptasks.backbone.batch import Batch
 from nlptasks.backbone.copying import runs_of
-from nlptasks.qa import answers as module
-from nlptasks.qa.answers import Answerer, chunks
+from nlptasks.qa.answers import Answerer
 from nlptasks.qa.row import Row
 from nlptasks.qa.votes import result
 
@@ -44,6 +43,18 @@ def test_together_and_alone_are_the_same(answerer: Make, rows: list[Row], method
         assert plain(alone) == plain(found)
         assert numbers(alone) == pytest.approx(numbers(found), abs=1e-4)
     assert [plain(one) for one in ask(asking, rows[::-1])][::-1] == [plain(one) for one in together]
+
+
+@METHODS
+@pytest.mark.parametrize("options", [{}, {"abstain": 0.6}, {"abstain": 1.0, "beam": 2}], ids=["plain", "some", "all"])
+def test_several_passes_answer_as_one_does(
+    answerer: Make, rows: list[Row], method: str, options: dict[str, Any]
+) -> None:
+    whole, cut = answerer(method, **options), answerer(method, tokens=40, **options)
+    assert cut.loaded.budget.held > 40 * 100
+    for left, right in zip(ask(whole, rows), ask(cut, rows), strict=True):
+        assert plain(left) == plain(right)
+        assert numbers(left) == pytest.approx(numbers(right), abs=1e-4)
 
 
 @METHODS
@@ -193,21 +204,15 @@ def test_where_mlm_abstains_by_a_limit_windows_vote_by_having_an_answer(answerer
     assert [one["p"] for one in found["candidates"][0]["votes"]] == [pytest.approx(1 - found["no_answer"])]
 
 
-def test_chunks_hold_one_place_at_least() -> None:
-    assert list(chunks([3, 3, 3, 9, 1], 6)) == [[0, 1], [2], [3], [4]]
-    assert list(chunks([], 6)) == []
-
-
-def test_of_very_many_windows_the_surest_vote(
-    answerer: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_of_very_many_windows_the_surest_vote(answerer: Make, caplog: pytest.LogCaptureFixture) -> None:
     text = "".join("今天气很好我们去公园玩吧北京上海"[n * 7 % 16] for n in range(400))
     asking = answerer("seq2seq", tokens=64)
+    asking.loaded.budget.passes = 4
     with caplog.at_level(logging.INFO):
         found = ask(asking, [Row("公园", text)])[0]
     assert "windows of a long text vote" in caplog.text
     assert text[found["start"] : found["end"]] == found["answer"]
-    monkeypatch.setattr(module, "HELD", 1000)
+    asking.loaded.budget.passes = 1000
     whole = ask(asking, [Row("公园", text)])[0]
     assert found["no_answer"] == pytest.approx(whole["no_answer"], abs=1e-5)
 

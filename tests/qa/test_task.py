@@ -18,7 +18,8 @@ from nlptasks.backbone.weights import Backbone
 from nlptasks.errors import InputError, UsageError
 from nlptasks.inference.predictor import answers
 from nlptasks.qa import task as module
-from nlptasks.qa.answers import Answerer, Masks
+from nlptasks.qa.answers import Answerer
+from nlptasks.qa.masks import Masks
 from nlptasks.qa.row import Options, Row, Settings, Sweep, training_rows
 from nlptasks.qa.task import Task, evaluations, score_predictions
 from nlptasks.training import checkpoint

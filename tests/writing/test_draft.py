@@ -10,7 +10,7 @@ import torch
 
 from nlptasks.backbone.bert import Bert
 from nlptasks.backbone.language import LanguageModel
-from nlptasks.writing.draft import Writer
+from nlptasks.writing.draft import Draft, Writer
 
 PROMPTS = [[3, 7, 8, 4], [3, 9, 4], [3, 10, 11, 12, 4, 13, 11, 12, 4], [3, 20, 4]]
 CLOSE = 1e-4
@@ -52,6 +52,27 @@ def test_a_text_that_is_begun_goes_on_as_if_it_had_been_written(
     draft.write(torch.tensor([[20], [21], [22], [23]]))
     for row, prompt in enumerate(PROMPTS):
         assert torch.allclose(draft.logits[row, 0], naive.logits(writer, prompt, [*written[row], 20 + row]), atol=CLOSE)
+
+
+@pytest.mark.parametrize("options", [{}, {"copies": True}], ids=["plain", "copying"])
+@pytest.mark.parametrize("cut", [1, 3])
+def test_drafts_are_joined_as_if_read_together(
+    make_writer: Callable[..., Writer], options: dict[str, bool], cut: int
+) -> None:
+    writer = make_writer(**options)
+    together = writer.begin(PROMPTS)
+    parts = [writer.begin(PROMPTS[:cut]), writer.begin(PROMPTS[cut:])]
+    joined = Draft.joined(parts)
+    for step in range(3):
+        assert torch.allclose(joined.logits, together.logits, atol=CLOSE)
+        tokens = torch.tensor([[20 + step + row] for row in range(len(PROMPTS))])
+        joined.write(tokens)
+        together.write(tokens)
+    rows = torch.tensor([3, 0])
+    for draft in (joined, together):
+        draft.keep(rows)
+        draft.write(torch.tensor([[25], [26]]))
+    assert torch.allclose(joined.logits, together.logits, atol=CLOSE)
 
 
 def test_a_copy_goes_on_with_what_follows(make_writer: Callable[..., Writer], naive: ModuleType) -> None:
@@ -121,8 +142,14 @@ def test_a_condition_goes_with_its_prompt(make_writer: Callable[..., Writer]) ->
             torch.nn.init.normal_(module.weight)
     writer, conditions = Writer.of(LanguageModel(bert, plain.head)), torch.randn(4, 3)
     together = writer.begin(PROMPTS, conditions)
+    parts = [writer.begin(PROMPTS[:1], conditions[:1]), writer.begin(PROMPTS[1:], conditions[1:])]
+    joined = Draft.joined(parts)
+    assert torch.equal(torch.cat([part.logits for part in parts]), joined.logits)
     together.keep(torch.tensor([2, 0]))
     together.write(torch.tensor([[20], [21]]))
+    joined.keep(torch.tensor([2, 0]))
+    joined.write(torch.tensor([[20], [21]]))
+    assert torch.allclose(together.logits, joined.logits, atol=CLOSE)
     for row, (number, token) in enumerate([(2, 20), (0, 21)]):
         alone = writer.begin([PROMPTS[number]], conditions[[number]])
         alone.write(torch.tensor([[token]]))
