@@ -171,9 +171,9 @@ class Answerer:
         table, prompts = self.table(examples), self.prompts(examples)
         votes: list[tuple[list[int], Vote]] = []
         none: list[float] = []
-        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
-            read = [prompts[place] for place in places]
-            picked, empty = self.picked(read, table.rows(places.start, places.stop), len(examples))
+        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.held):
+            some = torch.arange(places.start, places.stop, device=table.owner.device)
+            picked, empty = self.picked(prompts[places.start : places.stop], table.rows(some), len(examples))
             votes += [(one.ids, Vote(place, one.p, one.first)) for place, one in zip(places, picked, strict=True)]
             none += empty
         if self.options.abstain is not None:
@@ -191,27 +191,39 @@ class Answerer:
         return found
 
     def picked(self, prompts: Sequence[list[int]], table: Table, questions: int) -> tuple[list[Picked], list[float]]:
-        """Pick the answers of windows, in one pass.
+        """Read windows in passes, and pick the answers of all that may vote together.
 
         Args:
             prompts: of some windows.
             table: of the same windows.
-            questions: how many there are, those of other passes counted.
+            questions: how many there are, those of other windows counted.
 
         Returns:
-            What was picked for each window, and its probability of no answer.
+            What was picked for each window, nothing where it does not vote, and its probability of no answer.
         """
-        masks, abstain = Masks.read(self.loaded.writer, prompts, self.layout.answer), self.options.abstain
-        picker = Picker(masks, table, self.end, extractive=self.options.mode == "extractive")
-        none = masks.chances(0)[:, self.end]
+        parts, kept, abstain = [], [], self.options.abstain
+        none: list[float] = []
+        for places in chunks([len(prompt) for prompt in prompts], self.loaded.budget.tokens):
+            masks = Masks.read(self.loaded.writer, prompts[places.start : places.stop], self.layout.answer)
+            empty = masks.chances(0)[:, self.end]
+            none += empty.tolist()
+            rows = torch.arange(len(places), device=empty.device)
+            if abstain is not None:
+                rows = rows[voters(empty, table.owner[places.start : places.stop], questions, abstain)]
+                masks.keep(rows)
+            parts.append(masks)
+            kept.append(rows + places.start)
+        rows = torch.cat(kept)
+        picker = Picker(Masks.joined(parts), table.rows(rows), self.end, extractive=self.options.mode == "extractive")
         for place in range(self.layout.answer):
-            is_bound = place == 0 and abstain is not None  # who votes is not said by the end of a text then
-            going = picker.pick(place, may_end=not is_bound)
-            if is_bound and abstain is not None:
-                going = voters(none, table.owner, questions, abstain)  # in the end not all of them, but no others
+            # Who votes is said by the probability of no answer, where that decides, and not by an empty text.
+            going = picker.pick(place, may_end=place > 0 or abstain is None)
             if not picker.go_on(place + 1, going):
                 break
-        return picker.found(), none.tolist()
+        found = [Picked([], 0.0, None)] * len(prompts)
+        for row, one in zip(rows.tolist(), picker.found(), strict=True):
+            found[row] = one
+        return found, none
 
     # What is told
 

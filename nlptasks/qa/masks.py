@@ -41,6 +41,14 @@ class Masks:
         groups, order = by_length(prompts)
         return cls(writer, *writer.read([group.to(writer.device) for group in groups], order, slice(1, 1 + count)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Masks]) -> Masks:
+        """Put the prompts of several of one writer together, of which nothing is picked yet."""
+        sources = [part.source for part in parts if part.source is not None]
+        return cls(
+            parts[0].writer, torch.cat([part.hidden for part in parts]), Source.joined(sources) if sources else None
+        )
+
     def chances(self, place: int) -> Tensor:
         """Tell the chances of every token for a mask, (P, V)."""
         aligner, bias = self.writer.aligner, None

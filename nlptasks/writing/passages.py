@@ -99,9 +99,9 @@ class Table:
         laid = (pad_sequence(tokens, True, end), pad_sequence(columns, True), kept, torch.tensor(owner))
         return cls(*(part.to(device) for part in laid))
 
-    def rows(self, first: int, last: int) -> Table:
-        """Take some passages, the last one exclusive; their questions keep their tokens."""
-        return replace(self, columns=self.columns[first:last], kept=self.kept[first:last], owner=self.owner[first:last])
+    def rows(self, rows: Tensor) -> Table:
+        """Take some passages, (P',) int; their questions keep their tokens."""
+        return replace(self, columns=self.columns[rows], kept=self.kept[rows], owner=self.owner[rows])
 
 
 class Runs:

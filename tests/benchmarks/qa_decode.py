@@ -37,6 +37,7 @@ from nlptasks.qa.formats import parts
 from nlptasks.qa.model import load
 from nlptasks.qa.row import Options, Row
 from nlptasks.training import checkpoint
+from nlptasks.writing.draft import Writer
 
 NAIVE = Path(__file__).parents[1] / "writing" / "naive.py"
 MOST = 4
@@ -94,14 +95,31 @@ def ours(model: Answerer, examples: Sequence[Example]) -> Answers:
     return answers
 
 
-def naive(model: Answerer, examples: Sequence[Example], beam: int) -> Answers:
-    """Answer by reading everything again for every token, one text at a time."""
-    engine, limit, abstain = naive_engine(), model.loaded.limits.answer, model.options.abstain
-    windows = [[window.ids for _, window in one.windows] for one in examples]
-    return [
-        engine.council(model.loaded.writer, model.prompts([one]), passages, model.end, beam, limit, abstain)
-        for one, passages in zip(examples, windows, strict=True)
-    ]
+class Naive:
+    """Answers by reading everything again for every token, one text at a time, and counts the tokens read."""
+
+    def __init__(self, model: Answerer, beam: int) -> None:
+        """Start with nothing read."""
+        self.model, self.beam, self.engine = model, beam, naive_engine()
+        self.read = self.once = 0
+        plain = self.engine.logits
+
+        def counted(writer: Writer, prompt: Sequence[int], written: Sequence[int]) -> Any:  # noqa: ANN401
+            self.read += len(prompt) + len(written)
+            return plain(writer, prompt, written)
+
+        self.engine.logits = counted  # type: ignore[attr-defined]
+
+    def __call__(self, examples: Sequence[Example]) -> Answers:
+        """Answer questions."""
+        limit, abstain = self.model.loaded.limits.answer, self.model.options.abstain
+        answers: Answers = []
+        for one in examples:
+            prompts, passages = self.model.prompts([one]), [window.ids for _, window in one.windows]
+            self.once += sum(map(len, prompts))
+            writer, end = self.model.loaded.writer, self.model.end
+            answers.append(self.engine.council(writer, prompts, passages, end, self.beam, limit, abstain))
+        return answers
 
 
 def bert4torch(folder: Path, model: Answerer) -> Callable[[Sequence[Example], int], Answers] | None:
@@ -176,6 +194,8 @@ def reader(layers: Any, model: Answerer) -> Any:  # noqa: ANN401 - the library h
                     runs = (at for at in range(len(passage) - step) if passage[at : at + step] == said)
                     allowed[row, [passage[at + step] for at in runs]] = 1
             votes: torch.Tensor = chances.square().sum(1) / (chances.sum(1) + 1) * allowed
+            if not self.voting:
+                votes[:, end] = 1
             return votes
 
         def chances(self, written: Sequence[list[int]]) -> torch.Tensor:
@@ -265,7 +285,7 @@ def check(folder: Path, rows: Sequence[Row], beams: Sequence[int], asked: Mappin
     for beam in beams:
         model = answerer(folder, "seq2seq", beam, asked)
         examples = model.read(rows)
-        found, right = ours(model, examples), naive(model, examples, beam)
+        found, right = ours(model, examples), Naive(model, beam)(examples)
         same = sum(left == other for left, other in zip(found, right, strict=True))
         print(f"beam {beam}: {same} of {len(rows)} answers the same; {described(found)}", flush=True)
         for row, left, other in zip(rows, found, right, strict=True):
@@ -307,11 +327,13 @@ def main() -> None:
         examples = model.read(rows)
         lengths = described(ours(model, examples[:count]))
         print(f"{len(rows)} questions, {chosen.threads} threads, beam {beam}, answers of {lengths}")
-        peers: dict[str, Any] = {"naive": lambda some, m=model, b=beam: naive(m, some, b)}
+        naive = Naive(model, beam)
+        peers: dict[str, Any] = {"naive": naive}
         if library := bert4torch(chosen.seq2seq, model):
             peers["bert4torch"] = lambda some, b=beam, answers=library: answers(some, b)
         for name, peer in peers.items():
             contest(f"beam {beam}, {name}", model, examples, peer, pairs=chosen.pairs, count=count)
+        print(f"the naive decoder reads {naive.read / naive.once:.1f} times the tokens of the prompts", flush=True)
     folders = {"seq2seq": chosen.seq2seq, "mlm": chosen.mlm}
     models = [(name, answerer(one, name, 1, asked)) for name, one in folders.items() if one]
     shares(models, rows, chosen.pairs)

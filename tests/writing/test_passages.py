@@ -164,7 +164,7 @@ def test_a_table_lists_each_token_once() -> None:
     assert table.columns.tolist() == [[1, 2, 1, 0], [3, 0, 0, 0], [1, 0, 0, 0]]
     assert table.kept.tolist() == [[True, True, True, False], [True, False, False, False], [True, False, False, False]]
     assert table.owner.tolist() == [0, 0, 1]
-    assert table.rows(1, 3).columns.tolist() == table.columns[1:3].tolist()
+    assert table.rows(torch.tensor([1, 2])).columns.tolist() == table.columns[1:3].tolist()
 
 
 def test_runs_follow_what_was_written() -> None:
