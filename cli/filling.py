@@ -39,7 +39,7 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
         raise UsageError("- stands twice: stdin can be only one of the fields, or FILE")
     fields: dict[str, str | list[str]] = {}
     for name, found in texts.items():
-        read = [value_of(text) for text in found]
+        read = [value_of(text, values["encoding"]) for text in found]
         if len(read) > 1 and name not in several_of(form):
             raise UsageError(f"--{name}: found {len(read)} of them, expected one")
         if len(read) == 1:

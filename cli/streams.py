@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.files import Record
+from nlptasks.files.lines import WIDER
 
 from .options import Reading
 
@@ -91,31 +93,34 @@ def skip(found: Iterator[Record], number: int) -> Iterator[Record]:
     yield from found
 
 
-def value_of(text: str) -> str:
-    """Read an option's value: `@file` from a file, `-` from stdin, anything else is itself.
+def value_of(text: str, encoding: str | None = None) -> str:
+    """Read an option's value: `@file` from a file, `-` from stdin, both in an encoding; anything else is itself.
 
     Raises:
         InputError: the file cannot be read.
     """
     if text == "-":
-        return decoded(sys.stdin.buffer.read(), "stdin")
+        return decoded(sys.stdin.buffer.read(), "stdin", encoding)
     if not text.startswith("@") or len(text) == 1:
         return text
     name = text[1:]
     try:
-        return decoded(Path(name).read_bytes(), name)
+        return decoded(Path(name).read_bytes(), name, encoding)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name}: cannot be read ({reason}); @FILE takes a text file") from error
 
 
-def decoded(raw: bytes, name: str) -> str:
-    """Read bytes as UTF-8 or else GB18030 text, without the line ends at its end.
+def decoded(raw: bytes, name: str, encoding: str | None) -> str:
+    """Read bytes as text of an encoding, or else as UTF-8 or GB18030, without the line ends at its end.
 
     Raises:
         InputError: they are something else.
     """
-    for encoding in ("utf-8-sig", "gb18030"):
-        with suppress(UnicodeDecodeError):
-            return raw.decode(encoding).rstrip("\r\n")
-    raise InputError(f"{name}: neither UTF-8 nor GB18030 text; convert it: iconv -f ENCODING -t utf-8")
+    for tried in [encoding] if encoding else ["utf-8", "gb18030"]:
+        known = codecs.lookup(tried).name
+        with suppress(UnicodeError):
+            return raw.decode(WIDER.get(known, known)).removeprefix("\ufeff").rstrip("\r\n")
+    if encoding:
+        raise InputError(f"{name}: give the right --encoding: this is not {encoding.upper()} text")
+    raise InputError(f"{name}: neither UTF-8 nor GB18030 text; name its encoding with --encoding")

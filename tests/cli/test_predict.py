@@ -58,6 +58,18 @@ def test_a_value_from_a_file_may_be_gb18030(nlpk: Nlpk, tmp_path: Path) -> None:
     assert nlpk("predict", "similarity", "--a", f"@{tmp_path / 'a.txt'}", "--b", "乙").lines[0]["a"] == "怎么退款㐂"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "big5", "UTF-8-SIG"])
+def test_a_value_from_a_file_may_be_in_any_encoding_named(nlpk: Nlpk, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_bytes("怎麼退款\n".encode(encoding))
+    asked = ("predict", "similarity", "--a", f"@{tmp_path / 'a.txt'}", "--b", "乙")
+    assert nlpk(*asked, "--encoding", encoding).lines[0]["a"] == "怎麼退款"
+    wrong = nlpk(*asked, "--encoding", "ascii")
+    assert (wrong.status, wrong.complaint) == (
+        2,
+        f"{tmp_path / 'a.txt'}: give the right --encoding: this is not ASCII text",
+    )
+
+
 def test_one_column_in_a_file_of_pairs_fails_line_by_line(nlpk: Nlpk, tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("甲\t乙\n丙\n", encoding="utf-8")
@@ -138,7 +150,7 @@ def test_a_header_of_other_names_for_the_fields_is_one(nlpk: Nlpk) -> None:
     ("options", "said"),
     [
         (("--a", "@no-such-file", "--b", "x"), "no-such-file: cannot be read (No such file or directory); @FILE takes"),
-        (("--a", "@bytes.txt", "--b", "x"), "bytes.txt: neither UTF-8 nor GB18030 text; convert it: iconv -f"),
+        (("--a", "@bytes.txt", "--b", "x"), "bytes.txt: neither UTF-8 nor GB18030 text; name its encoding with"),
         (("--a", "-", "--b", "-"), "- stands twice"),
         (("-", "--a", "-"), "- stands twice"),
         (("--out", "x.npy"), "--out x.npy: .npy is no format of the output; expected .jsonl, .ndjson or .json, or no"),
