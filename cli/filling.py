@@ -31,7 +31,7 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
     """Read the fields that the options give; several texts of a field fill the one that takes a list.
 
     Raises:
-        UsageError: stdin is asked for twice, or there are several texts where one is expected.
+        UsageError: stdin is asked for twice, there are several texts where one is expected, or bytes that are no text.
     """
     given = {field.name: values[field.name] for field in asked(form) if values[field.name] not in (None, [])}
     texts = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
@@ -39,7 +39,10 @@ def filled(form: ModuleType, values: Mapping[str, Any]) -> dict[str, str | list[
         raise UsageError("- stands twice: stdin can be only one of the fields, or FILE")
     fields: dict[str, str | list[str]] = {}
     for name, found in texts.items():
-        read = [value_of(text, values["encoding"]) for text in found]
+        try:
+            read = [value_of(text, values["encoding"]) for text in found]
+        except UsageError as error:
+            raise UsageError(f"--{name}: {error}: --{name} @FILE") from None
         if len(read) > 1 and name not in several_of(form):
             raise UsageError(f"--{name}: found {len(read)} of them, expected one")
         if len(read) == 1:

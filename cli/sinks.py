@@ -114,4 +114,4 @@ def encoded(row: Mapping[str, Any]) -> bytes:
         return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates and integers over 64 bits, which came in and must go out again
         plain = {key: value.tolist() if hasattr(value, "tolist") else value for key, value in row.items()}
-        return (json.dumps(plain, ensure_ascii=True) + "\n").encode()
+        return (json.dumps(plain, ensure_ascii=True, separators=(",", ":")) + "\n").encode()

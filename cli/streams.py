@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ from nlptasks.files import Record
 from nlptasks.files.lines import WIDER
 
 from .options import Reading
+
+#: What bytes of the command line become that are no text.
+NO_TEXT = re.compile("[\udc80-\udcff]")
+#: Bytes of a value that a complaint shows.
+SHOWN = 40
 
 
 def records(
@@ -97,11 +103,14 @@ def value_of(text: str, encoding: str | None = None) -> str:
     """Read an option's value: `@file` from a file, `-` from stdin, both in an encoding; anything else is itself.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or it holds nothing.
+        UsageError: the value has bytes that are no text.
     """
     if text == "-":
         return decoded(sys.stdin.buffer.read(), "stdin", encoding)
     if not text.startswith("@") or len(text) == 1:
+        if NO_TEXT.search(text):
+            raise UsageError(f"found {ascii(os.fsencode(text)[:SHOWN])[1:]}, which is not UTF-8; put it into a file")
         return text
     name = text[1:]
     try:
@@ -115,12 +124,15 @@ def decoded(raw: bytes, name: str, encoding: str | None) -> str:
     """Read bytes as text of an encoding, or else as UTF-8 or GB18030, without the line ends at its end.
 
     Raises:
-        InputError: they are something else.
+        InputError: they are something else, or blank.
     """
     for tried in [encoding] if encoding else ["utf-8", "gb18030"]:
         known = codecs.lookup(tried).name
         with suppress(UnicodeError):
-            return raw.decode(WIDER.get(known, known)).removeprefix("\ufeff").rstrip("\r\n")
+            text = raw.decode(WIDER.get(known, known)).removeprefix("\ufeff").rstrip("\r\n")
+            if not text.strip():
+                raise InputError(f"{name}: found {'only blanks' if text else 'nothing'}, expected a text")
+            return text
     if encoding:
         raise InputError(f"{name}: give the right --encoding: this is not {encoding.upper()} text")
     raise InputError(f"{name}: neither UTF-8 nor GB18030 text; name its encoding with --encoding")

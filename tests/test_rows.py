@@ -72,7 +72,7 @@ def test_a_missing_field_names_those_found_and_the_nearest() -> None:
     [
         ({"question": ""}, "field 'question': found \"\", expected text that is not empty"),
         ({"question": None}, "field 'question': found null, expected text"),
-        ({"question": {"a": 1}}, "field 'question': found an object with 1 keys, expected text"),
+        ({"question": {"a": 1}}, "field 'question': found an object with 1 key, expected text"),
         ({"question": ["a", "b"]}, "field 'question': found a list of 2, expected text"),
         ({"question": True}, "field 'question': found true, expected text"),
         (
@@ -192,7 +192,7 @@ def test_convert(value: object, kind: object, expected: object) -> None:
         (1, bool, "found 1, expected true or false"),
         ("", Path, 'found "", expected text that is not empty'),
         ("[1", list[int], 'found "\\[1", expected a list'),
-        ({"a": 1}, list[int], "found an object with 1 keys, expected a list"),
+        ({"a": 1}, list[int], "found an object with 1 key, expected a list"),
         ([1], tuple[int, int], "found a list of 1, expected a list of 2"),
         ([1, "a"], tuple[int, int], 'item 2: found "a", expected a whole number'),
         ([1], dict[str, int], "found a list of 1, expected an object"),

@@ -96,9 +96,13 @@ class Answerer:
 
     def write(self, examples: Sequence[Example]) -> list[Found]:
         """Write answers token by token, the passages voting on each."""
-        options = self.options
         if len(examples) == 1 and self.size(examples[0]) > self.loaded.budget.held:
             return [self.write_of_many(examples[0])]
+        return self.written(examples)
+
+    def written(self, examples: Sequence[Example]) -> list[Found]:
+        """Write answers from all windows that may vote, together."""
+        options = self.options
         places = [(number, window) for number, one in enumerate(examples) for window in range(len(one.windows))]
         draft, kept, none = self.heard(examples, [number for number, _ in places])
         found = [Found([], []) for _ in examples]
@@ -160,7 +164,7 @@ class Answerer:
             held.append(place)
         logger.info("%d of %d windows of a long text vote, those surest to have an answer", len(held), len(prompts))
         held.sort()
-        found = self.write([Example(example.question, [example.windows[place] for place in held], example.texts)])[0]
+        found = self.written([Example(example.question, [example.windows[place] for place in held], example.texts)])[0]
         texts = [(ids, [Vote(held[vote.prompt], vote.p, vote.first) for vote in votes]) for ids, votes in found.texts]
         return Found(texts, none)
 
@@ -177,8 +181,7 @@ class Answerer:
             votes += [(one.ids, Vote(place, one.p, one.first)) for place, one in zip(places, picked, strict=True)]
             none += empty
         if self.options.abstain is not None:
-            chances = torch.tensor(none, dtype=torch.float64)
-            voting = voters(chances, table.owner.cpu(), len(examples), self.options.abstain).tolist()
+            voting = voters(torch.tensor(none), table.owner.cpu(), len(examples), self.options.abstain).tolist()
             votes = [
                 (text if votes_too else [], replace(vote, p=1 - empty))
                 for (text, vote), empty, votes_too in zip(votes, none, voting, strict=True)

@@ -236,7 +236,9 @@ def check(row: Row | Scored) -> None:
     if not row.question.strip():
         raise RecordError("field 'question': found only blanks, expected a question")
     if not any(text.strip() for text in texts_of(row)):
-        raise RecordError("no text to answer from: expected a field passage, or passages, that is not blank")
+        raise RecordError(
+            "no text to answer from: expected a passage that is not blank (field passage or passages, or --passage)"
+        )
 
 
 def converted(fields: Mapping[str, Any], to: str) -> list[str]:

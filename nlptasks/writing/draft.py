@@ -227,7 +227,7 @@ class Draft:
 
     @classmethod
     def joined(cls, drafts: Sequence[Draft]) -> Draft:
-        """Put the prompts of several of one writer together, behind which nothing is written yet."""
+        """Put the prompts of several of one writer together, behind which nothing is written yet; they are used up."""
         if len(drafts) == 1:
             return drafts[0]
         condition = source = runs = None

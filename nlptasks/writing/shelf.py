@@ -34,13 +34,13 @@ class Shelf:
 
     @classmethod
     def joined(cls, shelves: Sequence[Shelf]) -> Shelf:
-        """Put the prompts of several together, behind which nothing is written yet."""
+        """Put the prompts of several together, behind which nothing is written yet; they are emptied on the way."""
         counts = [len(shelf.keys[0]) for shelf in shelves]
         rows = [range(end - count, end) for end, count in zip(accumulate(counts), counts, strict=True)]
         whole = cls(rows, max(shelf.longest for shelf in shelves))
         for layer in range(len(shelves[0].keys)):
             for shelf in shelves:
-                whole.put(layer, *(held[layer][:, :, : shelf.used] for held in (shelf.keys, shelf.values)))
+                whole.put(layer, *(held.pop(0)[:, :, : shelf.used] for held in (shelf.keys, shelf.values)))
         whole.advance(whole.longest)
         return whole
 

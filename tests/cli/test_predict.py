@@ -85,12 +85,11 @@ def test_a_missing_column_is_named(nlpk: Nlpk) -> None:
     assert "field 'b' is missing; found a, c" in result.lines[0]["error"]
 
 
-@pytest.mark.parametrize(("value", "said"), [("\udc80", "found half a character"), ("", "expected text that is not")])
-def test_a_record_by_its_options_that_is_bad_is_the_users_mistake(nlpk: Nlpk, value: str, said: str) -> None:
-    result = nlpk("predict", "similarity", "--a", value, "--b", "乙")
+def test_a_record_by_its_options_that_is_bad_is_the_users_mistake(nlpk: Nlpk) -> None:
+    result = nlpk("predict", "similarity", "--a", "", "--b", "乙")
     assert (result.status, result.out) == (2, b"")
     assert result.complaint.startswith("field 'a': ")
-    assert said in result.complaint
+    assert "expected text that is not" in result.complaint
 
 
 def test_a_part_of_a_record_and_an_empty_stream_are_a_usage_error(nlpk: Nlpk) -> None:
@@ -151,6 +150,12 @@ def test_a_header_of_other_names_for_the_fields_is_one(nlpk: Nlpk) -> None:
     [
         (("--a", "@no-such-file", "--b", "x"), "no-such-file: cannot be read (No such file or directory); @FILE takes"),
         (("--a", "@bytes.txt", "--b", "x"), "bytes.txt: neither UTF-8 nor GB18030 text; name its encoding with"),
+        (("--a", "@blank.txt", "--b", "x"), "blank.txt: found only blanks, expected a text"),
+        (("--a", "@empty.txt", "--b", "x"), "empty.txt: found nothing, expected a text"),
+        (
+            ("--a", "\udcd6\udcd0", "--b", "x"),
+            "--a: found '\\xd6\\xd0', which is not UTF-8; put it into a file: --a @FILE",
+        ),
         (("--a", "-", "--b", "-"), "- stands twice"),
         (("-", "--a", "-"), "- stands twice"),
         (("--out", "x.npy"), "--out x.npy: .npy is no format of the output; expected .jsonl, .ndjson or .json, or no"),
@@ -164,7 +169,8 @@ def test_options_that_cannot_be_are_refused_in_one_line(
     nlpk: Nlpk, options: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("bytes.txt").write_bytes(b"\xff\xfe")
+    for name, raw in (("bytes.txt", b"\xff\xfe"), ("blank.txt", b" \r\n \n"), ("empty.txt", b"\n")):
+        Path(name).write_bytes(raw)
     result = nlpk("predict", "similarity", *options)
     assert result.status == 2
     assert said in result.complaint

@@ -125,8 +125,8 @@ def test_questions_that_are_cut_are_counted(nlpk: Nlpk) -> None:
     [
         (("--question", "", "--passage", FIRST), "field 'question': found \"\", expected text that is not empty"),
         (("--question", " \n", "--passage", FIRST), "field 'question': found only blanks, expected a question"),
-        (("--question", QUESTION, "--passage", ""), "no text to answer from: expected a field passage, or passages"),
-        (("--question", QUESTION), "no text to answer from: expected a field passage, or passages"),
+        (("--question", QUESTION, "--passage", ""), "no text to answer from: expected a passage that is not blank"),
+        (("--question", QUESTION), "no text to answer from: expected a passage that is not blank"),
         (("--question", QUESTION, "--passage", "@no-such-file"), "no-such-file: cannot be read (No such file"),
         (("--question", QUESTION, "--passage", "-", "--passage", "-"), "- stands twice"),
         (("--question", "-", "--passage", FIRST, "--passage", "-"), "- stands twice"),

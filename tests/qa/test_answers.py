@@ -218,6 +218,15 @@ def test_of_very_many_windows_the_surest_vote(answerer: Make, caplog: pytest.Log
 
 
 @METHODS
+def test_a_question_larger_than_what_is_left_to_hold_is_answered(answerer: Make, rows: list[Row], method: str) -> None:
+    asking = answerer(method)
+    whole = ask(asking, rows[:1])
+    asking.loaded.budget.tokens = asking.loaded.budget.passes = 1
+    assert plain(ask(asking, rows[:1])[0]) == plain(whole[0])
+    assert [plain(one) for one in ask(asking, rows)] == [plain(one) for one in ask(answerer(method), rows)]
+
+
+@METHODS
 def test_a_long_text_is_answered_and_counted(answerer: Make, method: str, caplog: pytest.LogCaptureFixture) -> None:
     asking = answerer(method, tokens=512)
     text = "我们去公园玩吧。" * 500

@@ -18,10 +18,10 @@ GOOD = {"question": "问", "passage": "甲乙"}
     [
         ({"question": " \t", "passage": "甲"}, "field 'question': found only blanks, expected a question"),
         ({"question": "", "passage": "甲"}, "field 'question': found \"\", expected text that is not empty"),
-        ({"question": "问"}, "no text to answer from: expected a field passage, or passages"),
+        ({"question": "问"}, "no text to answer from: expected a passage that is not blank"),
         ({"question": "问", "passage": " ", "passages": ["", "\n"]}, "no text to answer from"),
         ({"question": "问", "passages": []}, "no text to answer from"),
-        ({"question": "问", "passages": [{"other": 1}]}, "field 'passages': item 1: found an object with 1 keys"),
+        ({"question": "问", "passages": [{"other": 1}]}, "field 'passages': item 1: found an object with 1 key"),
         ({"question": "问", "passages": 5}, "field 'passages': found 5, expected a list"),
         ({"question": "问\ud800", "passage": "甲"}, "field 'question': found half a character"),
     ],
