@@ -90,10 +90,21 @@ def test_the_files_share_no_passage_and_no_question() -> None:
     assert not {row["question"] for row in train} & {row["question"] for row in dev}
 
 
+def test_everyday_questions_are_short_and_answered_by_their_passage() -> None:
+    asked = rows("everyday.jsonl")
+    taught = {text for name in FILES for row in rows(name) for text in [row.get("passage"), *row.get("passages", [])]}
+    assert len({row["id"] for row in asked}) == len(asked)
+    for row in asked:
+        assert len(row["passage"]) <= 60
+        assert row["passage"] not in taught
+        assert all(answer in row["passage"] for answer in row["answers"])
+    assert sum(not row["answers"] for row in asked) == 4
+
+
 def test_the_readme_counts_right() -> None:
     told = (DATA / "README.md").read_text(encoding="utf-8").partition("## qa")[2].partition("\n## ")[0]
     assert [int(number) for number in re.findall(r"^\| `\w+\.jsonl` \| (\d+) \|", told, re.M)] == [
-        len(rows(name)) for name in FILES
+        len(rows(name)) for name in (*FILES, "everyday.jsonl")
     ]
     silent = [sum(not row["answers"] for row in rows(name)) for name in FILES]
     assert f"{silent[0]} rows of `train.jsonl` and {silent[1]} of `dev.jsonl` have no answer" in told
