@@ -16,6 +16,7 @@ from nlptasks import files
 from nlptasks.errors import InputError, UsageError
 from nlptasks.files import Record
 from nlptasks.files.lines import WIDER
+from nlptasks.files.records import check_options
 
 from .options import Reading
 
@@ -124,8 +125,9 @@ def decoded(raw: bytes, name: str, encoding: str | None) -> str:
     """Read bytes as text of an encoding, or else as UTF-8 or GB18030, without the line ends at its end.
 
     Raises:
-        InputError: they are something else, or blank.
+        InputError: they are something else, or blank, or there is no such encoding.
     """
+    check_options(None, None, encoding)
     for tried in [encoding] if encoding else ["utf-8", "gb18030"]:
         known = codecs.lookup(tried).name
         with suppress(UnicodeError):

@@ -163,12 +163,10 @@ def _refuse(value: object, expected: str) -> NoReturn:
 
 def _shown(value: object) -> str:
     """Show a value as JSON writes it, cut where it is long."""
-    if isinstance(value, list | tuple | dict):
-        return (
-            f"an object with {len(value)} key{'s' * (len(value) != 1)}"
-            if isinstance(value, dict)
-            else f"a list of {len(value)}"
-        )
+    if isinstance(value, dict):
+        return f"an object with {len(value)} key{'s' * (len(value) != 1)}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
     if isinstance(value, str):
         value = value[: SHOWN + 1]
     # Half a character would break the terminal or log that the complaint goes to.

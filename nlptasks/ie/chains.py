@@ -7,12 +7,13 @@ token that does not stand before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from nlptasks.backbone.batch import chunks
 from nlptasks.ie.examples import KNOWN_LEAST
 from nlptasks.ie.grid import Rows
 
@@ -148,7 +149,8 @@ def triples(
     found, sure = spans((chances * rows.inner().unsqueeze(1)).unsqueeze(1), rows, *least)
     found, sure = surest(found, sure, MOST)
     made, told = [torch.zeros(0, 6, dtype=torch.long, device=chances.device)], [sure[:0]]
-    for part in parts(rows.lengths[found[:, 0]]):
+    for run in chunks(rows.lengths[found[:, 0]].tolist(), TOKENS_AT_ONCE):
+        part = slice(run.start, run.stop)
         places = found[part][:, [0, 2, 3]]
         of_objects, its_rows = objects(places)
         ends, surely = spans(of_objects * its_rows.inner()[:, None, None], its_rows, *least)
@@ -175,8 +177,8 @@ def known(chances: Tensor, rows: Rows, objects: Objects, hints: Tensor) -> tuple
     start = rows.starts[places[:, 0]]
     subjects = torch.minimum(chances[start + places[:, 1], 0], chances[start + places[:, 2], 1])
     made, told = [hints[:0]], [subjects[:0]]
-    for part in parts(rows.lengths[places[:, 0]]):
-        of_objects, its_rows = objects(places[part])
+    for part in chunks(rows.lengths[places[:, 0]].tolist(), TOKENS_AT_ONCE):
+        of_objects, its_rows = objects(places[part.start : part.stop])
         own = hints[(numbers >= part.start) & (numbers < part.stop)]
         number = numbers[(numbers >= part.start) & (numbers < part.stop)]
         start, label = its_rows.starts[number - part.start], own[:, 1]
@@ -185,15 +187,3 @@ def known(chances: Tensor, rows: Rows, objects: Objects, hints: Tensor) -> tuple
         made.append(own[sure >= KNOWN_LEAST])
         told.append(sure[sure >= KNOWN_LEAST])
     return torch.cat(made), torch.cat(told)
-
-
-def parts(lengths: Tensor, tokens: int = TOKENS_AT_ONCE) -> Iterator[slice]:
-    """Cut rows into parts of at most so many tokens, one row at least."""
-    first, total = 0, 0
-    for place, length in enumerate(lengths.tolist()):
-        if place > first and total + length > tokens:
-            yield slice(first, place)
-            first, total = place, 0
-        total += length
-    if len(lengths):
-        yield slice(first, len(lengths))

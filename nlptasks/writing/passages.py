@@ -162,13 +162,11 @@ class Council:
         self.voting = torch.ones_like(self.owner, dtype=torch.bool)
         self.questions, self.stale, self.steps = len(table.tokens), False, 0
         self.sums = torch.zeros(len(self.owner), 1, device=self.owner.device)
-        self.none = self.sums[:, 0]
-        """(P,) for all passages, the probability that each gives to having no answer."""
 
     def scores(self, logits: Tensor) -> Tensor:
         """Let the passages vote: (P, W, V) to logarithms (Q, W, U)."""
         if not self.steps:
-            self.none, self.voting = abstained(logits[:, 0], self.owner, self.questions, self.token, self.abstain)
+            _, self.voting = abstained(logits[:, 0], self.owner, self.questions, self.token, self.abstain)
             self.stale = not bool(self.voting.all())
         self.chances = self.chances_of(logits)
         heard = self.chances * self.voting[:, None, None]

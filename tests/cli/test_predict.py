@@ -150,6 +150,8 @@ def test_a_header_of_other_names_for_the_fields_is_one(nlpk: Nlpk) -> None:
     [
         (("--a", "@no-such-file", "--b", "x"), "no-such-file: cannot be read (No such file or directory); @FILE takes"),
         (("--a", "@bytes.txt", "--b", "x"), "bytes.txt: neither UTF-8 nor GB18030 text; name its encoding with"),
+        (("--a", "@blank.txt", "--b", "x", "--encoding", "utf-9"), "unknown encoding 'utf-9'; did you mean utf"),
+        (("--a", "@blank.txt", "--b", "x", "--encoding", "hex"), "unknown encoding 'hex'"),
         (("--a", "@blank.txt", "--b", "x"), "blank.txt: found only blanks, expected a text"),
         (("--a", "@empty.txt", "--b", "x"), "empty.txt: found nothing, expected a text"),
         (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from nlptasks.backbone.batch import Batch
 from nlptasks.ie import chains
@@ -53,10 +54,27 @@ def test_all_right_subjects_are_taught_and_mixed_ones_teach_nothing_wrong() -> N
         assert (mixed.places[:, 1] <= mixed.places[:, 2]).all()
 
 
-def test_parts_hold_all_rows_and_not_too_many_tokens() -> None:
-    lengths = torch.tensor([5, 5, 5, 20, 1])
-    assert list(chains.parts(lengths, 10)) == [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5)]
-    assert list(chains.parts(lengths[:0], 10)) == []
+def test_subjects_read_in_parts_have_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    chances, table = torch.rand(14, 2), torch.rand(14, 5, 2)
+    hints = torch.tensor([[0, 1, 1, 2, 1, 1], [2, 3, 1, 1, 2, 4], [2, 0, 4, 4, 1, 1]])
+    calls = []
+
+    def objects(places: Tensor) -> tuple[Tensor, Rows]:
+        calls.append(len(places))
+        tokens, rows = ROWS.chosen(places[:, 0])
+        owners = rows.owners()
+        return (table[tokens] + places[owners, 1].view(-1, 1, 1) / 7) % 1, rows  # as chances that heed the subject
+
+    found, sure = chains.triples(chances, ROWS, objects, hints, (0.3, 0.3))
+    assert len(calls) == 2  # all subjects found, and those of the hints
+    calls.clear()
+    monkeypatch.setattr(chains, "TOKENS_AT_ONCE", 10)
+    in_parts, as_sure = chains.triples(chances, ROWS, objects, hints, (0.3, 0.3))
+    assert len(calls) > 3
+    assert len(found) > 5
+    assert in_parts.tolist() == found.tolist()
+    assert torch.equal(as_sure, sure)
 
 
 @pytest.mark.parametrize("power", [1, 2, 4])
