@@ -81,7 +81,11 @@ def prepare(
         (made / corpus.ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        made.rename(folder)
+        try:
+            made.rename(folder)
+        except OSError:
+            if out is not None or not corpus.is_prepared(folder):  # else another process has just made the same
+                raise
     report(sources, about)
     return corpus.open_folder(folder)
 

@@ -17,6 +17,7 @@ import time
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -146,8 +147,9 @@ def forget_unused(folder: Path, mark: str) -> None:
     oldest = time.time() - UNUSED
     for found in folder.glob("*"):
         marked = found / mark
-        if (marked if marked.is_file() else found).stat().st_mtime < oldest:
-            shutil.rmtree(found, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has just renamed or removed what it was making
+            if (marked if marked.is_file() else found).stat().st_mtime < oldest:
+                shutil.rmtree(found, ignore_errors=True)
 
 
 def make(folder: Path, source: Source, recipe: Recipe) -> None:

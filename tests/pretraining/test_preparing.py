@@ -1,6 +1,7 @@
 import lzma
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,20 @@ def test_a_corpus_is_prepared_once(text_file: Path, monkeypatch: pytest.MonkeyPa
     assert prepare(sources, 300).folder == one.folder
     with pytest.raises(TypeError):
         prepare(sources[:1], 300)
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_two_processes_may_prepare_the_same_at_once(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, write, made = [Source(str(text_file))], preparing.write, list[Corpus]()
+
+    def be_slower(*arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - those of what it stands for
+        monkeypatch.setattr(preparing, "write", write)
+        made.append(prepare(sources, 299))
+        return write(*arguments)
+
+    monkeypatch.setattr(preparing, "write", be_slower)
+    assert prepare(sources, 299).folder == made[0].folder
+    assert not [path for path in made[0].folder.parent.iterdir() if path.name.startswith(f"{made[0].folder.name}.")]
 
 
 @pytest.mark.usefixtures("by_pairs")

@@ -197,6 +197,14 @@ def test_tables_not_used_for_long_are_removed_when_a_new_one_is_made(tmp_path: P
     assert len(list(fresh_cache.iterdir())) == 2
 
 
+def test_what_another_process_is_making_may_vanish_while_old_tables_are_looked_for(
+    tmp_path: Path, fresh_cache: Path
+) -> None:
+    read(tmp_path, "old.tsv", GOOD)
+    (fresh_cache / "gone").symlink_to(fresh_cache / "renamed")  # listed, and not there when it is looked at
+    assert len(read(tmp_path, "new.tsv", GOOD).rows) == 2
+
+
 def test_rows_of_many_blocks_stay_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "BLOCK", 10)
     table = read(tmp_path, "rows.txt", "".join(f"句子{number}\n" for number in range(35)), SIMCSE)

@@ -445,22 +445,23 @@ def start(spawn: Start, tiny_folder: Path, pairs: Path) -> Start:
     return run
 
 
-def wait_for(out: Path, step: int) -> None:
+def wait_for(process: subprocess.Popen[str], out: Path, step: int) -> None:
     """Wait until a run has saved a state so far on."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
+        assert process.poll() is None, process.communicate()[1]
         try:
             if json.loads((out / "last/run.json").read_text())["run"]["step"] >= step:
                 return
         except (OSError, ValueError):
             pass
         time.sleep(0.002)
-    pytest.fail("the run did not start")
+    pytest.fail("the run does not go on")
 
 
 def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(start: Start, tmp_path: Path) -> None:
     whole, parts = start(tmp_path / "whole"), start(tmp_path / "parts")
-    wait_for(tmp_path / "parts", 20)
+    wait_for(parts, tmp_path / "parts", 20)
     parts.send_signal(signal.SIGKILL)
     parts.communicate()
     assert parts.returncode == -signal.SIGKILL
@@ -478,7 +479,7 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_model(start: Start, tmp_
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_interrupted_saves_its_state(start: Start, tmp_path: Path, number: int, status: int) -> None:
     process = start(tmp_path / "out")
-    wait_for(tmp_path / "out", 10)
+    wait_for(process, tmp_path / "out", 10)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status, err
