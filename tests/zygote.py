@@ -8,6 +8,8 @@ other name it runs the script that is its first argument.
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import resource
@@ -17,7 +19,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -43,12 +45,16 @@ def serve(path: str) -> None:
 
     import nlptasks
     from nlpk import app
+    from nlptasks.pretraining import words
     from nlptasks.pretraining import run as pretraining  # noqa: F401
     from nlptasks.training import run  # noqa: F401
 
     for name in nlptasks.names():
         nlptasks.load(name)
-    app.tree()
+    words.jieba_words()
+    with redirect_stdout(io.StringIO()):
+        app.run(["tasks"])  # typer and rich import late, too
+    gc.freeze()  # nothing here is garbage, and what children do not touch they share
     door = socket.socket(socket.AF_UNIX)
     door.bind(path)
     door.listen()

@@ -70,6 +70,9 @@ class Answerer:
     def answer(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """Answer questions, all in one pass."""
         asked = [example for example in examples if example.windows]
+        for one in asked:
+            if self.size(one) > self.loaded.budget.held:
+                logger.info("reading a long text in %s windows", f"{len(one.windows):,}")
         find = self.write if self.layout.writes else self.fill
         found = iter(find(asked) if asked else [])
         return [self.prediction(one, next(found) if one.windows else Found([], [1.0])) for one in examples]

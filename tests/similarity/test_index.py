@@ -163,13 +163,13 @@ def test_a_vector_of_zeros_is_like_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sort", [False, True])
 def test_the_graph_finds_what_is_near(tmp_path: Path, sort: bool) -> None:
     generator = np.random.default_rng(3)
-    centres = generator.normal(size=(300, 64))
-    cluster = generator.integers(300, size=20_300)
-    cluster[:20_000] = np.sort(cluster[:20_000]) if sort else cluster[:20_000]
-    points = (centres[cluster] + 0.4 * generator.normal(size=(20_300, 64))).astype(np.float32)
-    vectors, queries = points[:20_000], points[20_000:]
+    centres = generator.normal(size=(300, 32))
+    cluster = generator.integers(300, size=8_300)
+    cluster[:8_000] = np.sort(cluster[:8_000]) if sort else cluster[:8_000]
+    points = (centres[cluster] + 0.4 * generator.normal(size=(8_300, 32))).astype(np.float32)
+    vectors, queries = points[:8_000], points[8_000:]
     index = build(tmp_path / "index", vectors, exact_below=1000)
-    assert graphs(tmp_path / "index") == ["graph-20000.usearch"]
+    assert graphs(tmp_path / "index") == ["graph-8000.usearch"]
     expected = brute_force(vectors, queries, 10)
     found = positions(index, queries, 10)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, expected, strict=True)]) >= 0.95
