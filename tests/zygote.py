@@ -45,8 +45,8 @@ def serve(path: str) -> None:
 
     import nlptasks
     from nlpk import app
-    from nlptasks.pretraining import words
     from nlptasks.pretraining import run as pretraining  # noqa: F401
+    from nlptasks.pretraining import words
     from nlptasks.training import run  # noqa: F401
 
     for name in nlptasks.names():
