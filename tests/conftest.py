@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import runpy
@@ -316,3 +317,8 @@ def nl2sql_model(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     about = {"nlpk": "0", "task": "nl2sql", "method": "slots", "settings": settings}
     checkpoint.save(folder, backbone.bert, backbone.text, loading.rest(model), about)
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage."""
+    gc.freeze()
