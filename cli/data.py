@@ -204,7 +204,8 @@ def convert(task: str, names: list[str], to: str, out: str | None, reading: Read
         refuse_input(file, out=target)
     read_in = [read(file, reading, form.COLUMNS_ASKED, **naming(form)) for file in names]
     records: Iterable[Record] = chain.from_iterable(read_in)
-    written(lines(form, to, form.mixed(records, mixing) if mixing else records, failures), target)
+    records = form.mixed(records, mixing) if mixing else records
+    written(lines(form, to, records, failures, none=f"nothing in the input becomes {to}"), target)
     failures.end()
 
 
@@ -230,7 +231,7 @@ def label(task: str, file: str, out: str | None, labelling: Any, reading: Readin
     failures, target = Failures(20, ending="; left out"), Writing(out=out).target
     refuse_input(file, out=target)
     records = form.labelled(read(file, reading, form.COLUMNS_ASKED, **naming(form)), labelling)
-    written(lines(form, form.FORMATS[0], records, failures), target)
+    written(lines(form, form.FORMATS[0], records, failures, none="no text of the input was given a label"), target)
     failures.end()
 
 
@@ -244,8 +245,16 @@ def written(found: Iterator[bytes], target: Path | None) -> None:
             handle.writelines(found)
 
 
-def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures) -> Iterator[bytes]:
-    """Give the lines of the records in another format; where that is one document, the lines of that."""
+def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures, *, none: str) -> Iterator[bytes]:
+    """Give the lines of the records in another format; where that is one document, the lines of that.
+
+    Args:
+        form: of the task.
+        to: the format.
+        found: the records.
+        failures: takes those that cannot be used.
+        none: what is said where there is no line.
+    """
 
     def use(record: Record) -> list[bytes]:
         try:
@@ -262,4 +271,4 @@ def lines(form: ModuleType, to: str, found: Iterable[Record], failures: Failures
         yield line + b"\n" if end is None else (b",\n" if number else b"") + line
     yield (end or "").encode()
     if number < 0 and not failures.count:
-        console.note(f"nothing in the input becomes {to}")
+        console.note(none)

@@ -100,6 +100,8 @@ def test_data_are_checked_converted_and_labelled(nlpk: Nlpk, tmp_path: Path) -> 
     (line,) = result.lines
     assert [one["predicate"] for one in line["triples"]] == ["在"]
     assert line["triples"][0]["subject"] == {"text": "公园", "start": 5, "end": 7}
+    result = nlpk("data", "label", "ie", "-", "--knowledge", "known.tsv", stdin="今天\n")
+    assert (result.status, result.out, result.complaint) == (0, b"", "no text of the input was given a label")
     result = nlpk("data", "label", "ie", "ner.txt")
     assert "nothing to label with" in result.complaint
 
