@@ -228,10 +228,18 @@ def evaluations(
     vectors = np.concatenate(list(side_by_side.embed(texts)))
     place = {text: number for number, text in enumerate(texts)}
     left, right = ([place[pair[side]] for pair in pairs] for side in (0, 1))
+    width = own.model.bert.config.hidden_size
+    if len(texts) <= width:
+        logger.info(
+            "not scored whitened: %d different texts, needs more than the model's %d dimensions", len(texts), width
+        )
     for name, part in zip(poolings, np.split(vectors, len(poolings), 1), strict=True):
-        moments = whitening.Moments(part.shape[1])
-        moments.update(part)
-        for whitened, made in (("no", part), ("yes", whitening.fit(moments)(part))):
+        forms = {"no": part}
+        if len(texts) > width:
+            moments = whitening.Moments(part.shape[1])
+            moments.update(part)
+            forms["yes"] = whitening.fit(moments)(part)
+        for whitened, made in forms.items():
             answers = cosines(torch.from_numpy(made[left]), torch.from_numpy(made[right])).numpy()
             yield {"pooling": name, "whitened": whitened}, correlations(answers, references)
 

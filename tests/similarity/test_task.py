@@ -211,6 +211,17 @@ def test_pooling_by_a_pooler_that_is_not_there_is_refused(tiny: Backbone) -> Non
         task_of(tiny, "cosent", pooling="pooler").model(tiny)
 
 
+def test_a_sweep_over_few_texts_leaves_out_what_is_whitened(
+    tiny: Backbone, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="nlptasks")
+    loaded = on_cpu(saved(tiny, tmp_path / "model"), Options(limit=16))
+    few = [Row("天", "北", 0.0), Row("天", "天", 1.0), Row("气", "气", 1.0)]
+    settings = [setting for setting, _ in similarity.evaluations(loaded, few, Sweep(sweep=True))]
+    assert settings == [{"pooling": name, "whitened": "no"} for name in ("cls", "last-avg", "first-last-avg")]
+    assert caplog.messages == ["not scored whitened: 3 different texts, needs more than the model's 16 dimensions"]
+
+
 def test_a_sweep_gives_what_single_runs_give(tiny: Backbone, tiny_folder: Path, tmp_path: Path) -> None:
     loaded = on_cpu(saved(tiny, tmp_path / "model"), Options(limit=16))
     swept = {
