@@ -117,13 +117,15 @@ def prepare(values: Mapping[str, Any]) -> None:
     text = weights.load(backbone).text if backbone else built(Shape, values).vocab_size
     out = values["prepare"]
     preparing.prepare(sources(values["corpus"], values), text, out=out, workers=values["workers"])
-    console.note(f"corpus in {out}; train on it with: nlpk pretrain {shlex.quote(str(out))} --out DIR")
+    named = ["nlpk", "pretrain", str(out), *(["--backbone", backbone] if backbone else [])]
+    console.note(f"corpus in {out}; train on it with: {shlex.join(named)} --out DIR")
 
 
 def examine(values: Mapping[str, Any]) -> None:
     """Score a model on texts."""
     from nlptasks.backbone import hardware
     from nlptasks.pretraining import evaluation
+    from nlptasks.pretraining.corpus import check_tokenizer
     from nlptasks.pretraining.plan import corpus_of
 
     backbone, model = evaluation.load(values["model"])
@@ -134,6 +136,7 @@ def examine(values: Mapping[str, Any]) -> None:
     for name in values["eval"]:
         started = time.monotonic()
         corpus = corpus_of(sources([name], values), backbone.text, values["workers"])
+        check_tokenizer(corpus, backbone.text, backbone.name)
         found = evaluation.examine(model, corpus, device=device, dtype=dtype, **options)
         made = {"model": backbone.name, "file": name, "tokens": found.tokens, "unknown": found.unknown}
         results.append({**made, "scores": found.scores, "seconds": round(time.monotonic() - started, 3)})

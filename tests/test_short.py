@@ -29,18 +29,21 @@ def document() -> dict[str, Any]:
     return {"data": data}
 
 
+def cut(path: Path, *options: str) -> list[str]:
+    command = [sys.executable, str(SCRIPT), str(path), *options]
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout.splitlines()
+
+
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     path = tmp_path_factory.mktemp("short") / "squad.json"
     path.write_text(json.dumps(document()), encoding="utf-8")
-    runs = [
-        subprocess.run(
-            [sys.executable, str(SCRIPT), str(path)], check=True, capture_output=True, encoding="utf-8"
-        ).stdout
-        for _ in range(2)
-    ]
+    runs = [cut(path) for _ in range(2)]
     assert runs[0] == runs[1]
-    return [json.loads(line) for line in runs[0].splitlines()]
+    drawn = cut(path, "--rows", "20")
+    assert len(drawn) == 20
+    assert set(drawn) <= set(runs[0])
+    return [json.loads(line) for line in runs[0]]
 
 
 def test_passages_are_cut_at_sentences_around_the_answer(records: list[dict[str, Any]]) -> None:

@@ -83,12 +83,15 @@ def main() -> None:
     """Write the records in random order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
+    parser.add_argument("--rows", type=int, help="draw so many of the records")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     document = json.loads(chosen.file.read_text(encoding="utf-8"))
     made = list(records([one for item in document["data"] for one in parts(item)], chosen.seed))
     random.Random(chosen.seed).shuffle(made)
-    for record in made:
+    if chosen.rows is not None:
+        random.Random(chosen.seed).shuffle(made)
+    for record in made[: chosen.rows]:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

@@ -71,6 +71,12 @@ def test_a_prepared_corpus_goes_anywhere(nlpk: Nlpk, text: Path, tmp_path: Path)
     assert str(moved) in lost.complaint
     assert nlpk("pretrain", again, "--resume", out).status == 0
     assert (out / "model.safetensors").is_file()
+    fitting = nlpk("pretrain", text, "--prepare", tmp_path / "fitting", "--backbone", out)
+    assert fitting.err.endswith(f"nlpk pretrain {tmp_path}/fitting --backbone {out} --out DIR\n")
+    assert nlpk("pretrain", "--eval", tmp_path / "fitting", "--model", out, "--length", 16).status == 0
+    foreign = nlpk("pretrain", "--eval", tmp_path / "fitting", "--length", 16)
+    assert foreign.status == 2
+    assert f"{tmp_path}/fitting: prepared with another tokenizer than that of" in foreign.complaint
 
 
 def test_a_stopped_run_is_scored_and_goes_on_with_its_own_text_only(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
