@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,23 @@ def cut(path: Path, *options: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("short") / "squad.json"
     path.write_text(json.dumps(document()), encoding="utf-8")
-    runs = [cut(path) for _ in range(2)]
-    assert runs[0] == runs[1]
-    drawn = cut(path, "--rows", "20")
+    return path
+
+
+@pytest.fixture(scope="module")
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in cut(path)]
+
+
+def test_the_same_file_gives_the_same_records_and_some_of_them_may_be_drawn(path: Path) -> None:
+    every, drawn = cut(path), cut(path, "--rows", "20")
+    assert cut(path) == every
     assert len(drawn) == 20
-    assert set(drawn) <= set(runs[0])
-    return [json.loads(line) for line in runs[0]]
+    assert not Counter(drawn) - Counter(every)
+    assert drawn != every[:20]
 
 
 def test_passages_are_cut_at_sentences_around_the_answer(records: list[dict[str, Any]]) -> None:

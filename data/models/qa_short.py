@@ -89,7 +89,7 @@ def main() -> None:
     document = json.loads(chosen.file.read_text(encoding="utf-8"))
     made = list(records([one for item in document["data"] for one in parts(item)], chosen.seed))
     random.Random(chosen.seed).shuffle(made)
-    if chosen.rows is not None:
+    if chosen.rows is not None:  # a draw of its own: the model in the package learnt from this one
         random.Random(chosen.seed).shuffle(made)
     for record in made[: chosen.rows]:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
