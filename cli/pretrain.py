@@ -100,9 +100,18 @@ def refuse(values: Mapping[str, Any], way: str, taken: tuple[str, ...]) -> None:
 
 
 def sources(names: list[str], values: Mapping[str, Any]) -> tuple[Source, ...]:
-    """Say how each file is read."""
+    """Say how each file is read.
+
+    Raises:
+        UsageError: one of them is a pipe, or there are none to read in the way that is asked for.
+    """
     from nlptasks.pretraining.documents import Source
 
+    if not names and (told := [f"--{name}" for name in READING if values[name] is not None and name != "workers"]):
+        raise UsageError(f"{told[0]}: says how CORPUS is read; name CORPUS, too")
+    for name in names:
+        if name == "-" or (Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir()):
+            raise UsageError(f"{name}: a pipe, which cannot be read twice; write the text to a file, and name that")
     return tuple(Source(absolute(name), values["format"], values["field"], values["encoding"]) for name in names)
 
 
@@ -132,11 +141,11 @@ def examine(values: Mapping[str, Any]) -> None:
     device = hardware.device(values["device"] or "auto")
     dtype = hardware.dtype(values["dtype"] or "auto", device)[0]
     options = {name: values[name] for name in ("length", "mask_rate", "tokens", "seed") if values[name] is not None}
+    corpora = [corpus_of(sources([name], values), backbone.text, values["workers"]) for name in values["eval"]]
     results = []
-    for name in values["eval"]:
-        started = time.monotonic()
-        corpus = corpus_of(sources([name], values), backbone.text, values["workers"])
+    for name, corpus in zip(values["eval"], corpora, strict=True):
         check_tokenizer(corpus, backbone.text, backbone.name)
+        started = time.monotonic()
         found = evaluation.examine(model, corpus, device=device, dtype=dtype, **options)
         made = {"model": backbone.name, "file": name, "tokens": found.tokens, "unknown": found.unknown}
         results.append({**made, "scores": found.scores, "seconds": round(time.monotonic() - started, 3)})
@@ -241,6 +250,8 @@ def line(report: Report) -> str:
     """Put a report into one line."""
     losses = " ".join(f"{name} {loss:.3f}" for name, loss in report.losses.items())
     minutes = round(report.seconds_left / 60)
-    left = f"{minutes // 60}:{minutes % 60:02d} h left"
+    left = f"{minutes // 60}:{minutes % 60:02d} h left" if minutes >= 60 else f"{minutes} min left"
+    if not minutes:
+        left = f"{report.seconds_left:.0f} s left"
     speed = f"{report.tokens_per_second:,.0f} tokens/s, {report.share_of_rate:.0%} of the matrix rate"
     return f"step {report.step}/{report.steps}  loss {report.loss:.3f} ({losses})  {speed}, {left}"

@@ -122,4 +122,4 @@ def from_records(source: Source) -> Iterator[str]:
     if bad and not found:
         raise InputError(f"{first}; name the field that holds the text with --field")
     if bad:
-        logger.info("%s: %d records cannot be used: %s", source.name, bad, first)
+        logger.info("%s; records that cannot be used: %s, this being the first", first, f"{bad:,}")

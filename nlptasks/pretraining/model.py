@@ -13,6 +13,7 @@ from nlptasks.backbone.bert import Config, Layer
 from nlptasks.backbone.dropout import Dropout
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.pretraining.lessons import Lesson
+from nlptasks.pretraining.settings import OBJECTIVES
 
 
 class Model(LanguageModel):
@@ -77,7 +78,7 @@ class Teacher:
 
     def means(self) -> dict[str, float]:
         """Give the mean loss of a target of each objective since the last call."""
-        found = {name: float(total) / max(1, self.seen[name]) for name, total in self.sums.items()}
+        found = {name: float(self.sums[name]) / max(1, self.seen[name]) for name in OBJECTIVES if name in self.sums}
         self.sums, self.seen = {}, {}
         return found
 

@@ -78,11 +78,13 @@ def corpus_of(sources: tuple[Source, ...], text: Text | int, workers: int | None
     """Open a prepared corpus, or prepare one from files.
 
     Raises:
-        UsageError: a prepared corpus beside other files.
+        UsageError: a prepared corpus beside other files, or with a word on how files are read.
     """
     prepared = [one.name for one in sources if corpus.is_prepared(one.name)]
     if prepared and len(sources) > 1:
         raise UsageError(f"{prepared[0]}: a prepared corpus stands alone; leave out the other files")
+    if prepared and (sources[0].format or sources[0].field or sources[0].encoding):
+        raise UsageError(f"{prepared[0]}: prepared already; leave out --format, --field and --encoding")
     return corpus.open_folder(Path(prepared[0])) if prepared else preparing.prepare(sources, text, workers=workers)
 
 

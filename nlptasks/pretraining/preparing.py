@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ def prepare(
         InputError: a file cannot be read, or there is no text.
         UsageError: the folder holds something already, or jieba is not installed.
     """
+    check_files(sources)
     fingerprint = fingerprint_of(sources, text)
     folder = out or places.cache() / "corpora" / fingerprint[:32]
     if out is None and corpus.is_prepared(folder):
@@ -70,14 +71,9 @@ def prepare(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
         made = Path(work, "made")
         made.mkdir()
-        tokenizer = vocabulary.train(read(sources), text) if isinstance(text, int) else text
-        if isinstance(text, int) and len(tokenizer) < text:
-            logger.info(
-                "the vocabulary has %s tokens of %s: the corpus holds no more", f"{len(tokenizer):,}", f"{text:,}"
-            )
-        about = write(made, read(sources), tokenizer, workers or os.cpu_count() or 1)
-        named = [{"name": Path(one.name).name, "sha256": files.fingerprint(one.name)} for one in sources]
-        about |= {"fingerprint": fingerprint, "files": named}
+        about = made_of(sources, text, made, workers or os.cpu_count() or 1)
+        listed = [{"name": Path(one.name).name, "sha256": files.fingerprint(one.name)} for one in sources]
+        about |= {"fingerprint": fingerprint, "files": listed}
         (made / corpus.ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -90,6 +86,33 @@ def prepare(
     return corpus.open_folder(folder)
 
 
+def check_files(sources: Sequence[Source]) -> None:
+    """Refuse folders where files are expected.
+
+    Raises:
+        UsageError: one is a prepared corpus.
+        InputError: one is another folder.
+    """
+    for one in sources:
+        if corpus.is_prepared(one.name):
+            raise UsageError(f"{one.name}: prepared already; name the files that it was made of")
+        if Path(one.name).is_dir():
+            raise InputError(f"{one.name}: a folder, and not one made with --prepare; name the files in it")
+
+
+def made_of(sources: Sequence[Source], text: Text | int, folder: Path, workers: int) -> dict[str, Any]:
+    """Write the corpus, with a vocabulary made first where only its size is known, and describe it."""
+    if not isinstance(text, int):
+        return write(folder, sources, text, workers)
+    tokenizer = vocabulary.train(read(sources), text)
+    with said_before():
+        about = write(folder, sources, tokenizer, workers)
+    if len(tokenizer) < text:
+        counted = f"{len(tokenizer):,} tokens of {text:,}"
+        logger.info("the vocabulary has %s: the corpus holds no more", counted)
+    return about
+
+
 def fingerprint_of(sources: Sequence[Source], text: Text | int) -> str:
     """Hash what decides how a corpus comes out."""
     made_of = [
@@ -100,13 +123,32 @@ def fingerprint_of(sources: Sequence[Source], text: Text | int) -> str:
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 
+def named(sources: Sequence[Source]) -> str:
+    """Name files by the first of them."""
+    return sources[0].name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+
+
 def read(sources: Sequence[Source]) -> Iterator[str]:
     """Read the documents of all files, one file after the other."""
     return chain.from_iterable(documents.read(one) for one in sources)
 
 
-def write(folder: Path, found: Iterable[str], text: Text, workers: int) -> dict[str, Any]:
-    """Encode documents and write them, in order.
+@contextmanager
+def said_before() -> Iterator[None]:
+    """Leave out what was said of the files when they were read the first time."""
+    readers = [logging.getLogger(name) for name in (files.__name__, documents.__name__)]
+    levels = [reader.level for reader in readers]
+    try:
+        for reader in readers:
+            reader.setLevel(logging.WARNING)
+        yield
+    finally:
+        for reader, level in zip(readers, levels, strict=True):
+            reader.setLevel(level)
+
+
+def write(folder: Path, sources: Sequence[Source], text: Text, workers: int) -> dict[str, Any]:
+    """Encode the documents of all files and write them, in order.
 
     Raises:
         InputError: there is none.
@@ -118,7 +160,7 @@ def write(folder: Path, found: Iterable[str], text: Text, workers: int) -> dict[
     noted = time.monotonic()
     with ExitStack() as stack:
         ids, starts = (stack.enter_context((folder / name).open("wb")) for name in (corpus.IDS, corpus.STARTS))
-        for part in encoded(chunks(found), text, dtype, workers):
+        for part in encoded(chunks(read(sources)), text, dtype, workers):
             ids.write(part.ids.tobytes())
             starts.write(part.starts.tobytes())
             lengths.append(part.lengths)
@@ -128,7 +170,7 @@ def write(folder: Path, found: Iterable[str], text: Text, workers: int) -> dict[
                 logger.info("preparing: %.1f M tokens so far", counts.sum() / 1e6)
                 noted = time.monotonic()
     if not counts.sum():
-        raise InputError("the corpus is empty; expected text, with a blank line between documents")
+        raise InputError(f"{named(sources)}: no text; expected some, with a blank line between documents")
     offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
     np.save(folder / corpus.OFFSETS, offsets)
     text.save(folder, 512)
@@ -191,8 +233,8 @@ def encoded(found: Iterator[list[str]], text: Text, dtype: str, workers: int) ->
 
 def report(sources: Sequence[Source], about: Mapping[str, Any]) -> None:
     """Say what the corpus is."""
-    name = Path(sources[0].name).name + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+    name = named([Source(Path(one.name).name) for one in sources])
     counted = f"{about['documents']:,} documents, {about['tokens']:,} tokens, {about['unknown']:.4%} of them unknown"
     logger.info("%s: %s", name, counted)
     if about["chinese"] < LITTLE_CHINESE:
-        logger.info("%s: only %.1f %% of the tokens are Chinese characters", name, about["chinese"] * 100)
+        logger.info("%s: only %.2g %% of the tokens are Chinese characters", name, about["chinese"] * 100)

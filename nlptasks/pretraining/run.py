@@ -16,7 +16,7 @@ import torch
 
 from nlptasks import files
 from nlptasks.backbone import hardware, weights
-from nlptasks.errors import InputError, UsageError
+from nlptasks.errors import InputError
 from nlptasks.pretraining.lessons import Lessons
 from nlptasks.pretraining.model import Model, Teacher, operations
 from nlptasks.pretraining.plan import Plan, check_length, head_of, new, opened
@@ -24,7 +24,18 @@ from nlptasks.pretraining.settings import Settings, Shape
 from nlptasks.training import checkpoint, processes
 from nlptasks.training.interrupts import held_back
 from nlptasks.training.settings import as_plain, resolve
-from nlptasks.training.state import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
+from nlptasks.training.state import (
+    LAST,
+    LOG,
+    STATE,
+    begin,
+    check_folder,
+    cut_log,
+    last_of,
+    read_state,
+    replace_last,
+    save_state,
+)
 from nlptasks.training.trainer import Progress, Run, fit
 
 #: What `nlpk.json` calls a model that is no task's.
@@ -84,10 +95,8 @@ class Pretraining:
             InputError: the corpus cannot be read, is too small, or is no longer the same.
             ModelError: the backbone or the state cannot be loaded.
         """
-        if not resume and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-            resumed = f", or go on with --resume {out}" if (out / "last").is_dir() else ""
-            raise UsageError(f"{out}: not an empty folder; choose another --out{resumed}")
-        self.plan, self.out = plan, out
+        check_folder(out, resume=resume)
+        self.plan, self.out, self.resumed = plan, out, resume
         self.settings = resolve(Settings, plan.settings)
         self.device = hardware.device(processes.join(device))
         self.dtype = hardware.dtype(self.settings.dtype, self.device)[0]
@@ -114,7 +123,7 @@ class Pretraining:
     def __iter__(self) -> Iterator[Report]:
         """Train to the end of the run or of its time, saving as it goes; an interrupt comes out when all is saved."""
         if self.is_first:
-            self.out.mkdir(parents=True, exist_ok=True)
+            begin(self.out, resume=self.resumed)
         every = max(1, min(EVERY, self.run.steps // 100))
         try:
             for progress in fit(self.run, None, dtype=self.dtype, every=every):
@@ -174,7 +183,7 @@ class Pretraining:
             self.run.mean.exchange()
         if self.is_first:
             self.save_model(self.out)
-            shutil.rmtree(self.out / "last", ignore_errors=True)
+            shutil.rmtree(self.out / LAST, ignore_errors=True)
         self.finished = True
 
     def save_model(self, folder: Path) -> None:

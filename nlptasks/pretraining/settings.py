@@ -127,7 +127,7 @@ class Settings(TrainingSettings):
 
 
 def shares(objectives: str) -> dict[str, float]:
-    """Read the shares of the objectives, such as `mlm=0.7,lm=0.3`; they are scaled to a sum of 1.
+    """Read the shares of the objectives, such as `mlm=0.7,lm=0.3`, scaled to a sum of 1; a name alone stands for 1.
 
     Raises:
         UsageError: not such a list.
@@ -135,9 +135,9 @@ def shares(objectives: str) -> dict[str, float]:
     expected = "expected shares such as mlm=0.7,lm=0.15,unilm=0.15"
     found: dict[str, float] = {}
     for part in objectives.split(","):
-        name, _, share = (piece.strip() for piece in part.partition("="))
+        name, given, share = (piece.strip() for piece in part.partition("="))
         try:
-            number = float(share)
+            number = float(share) if given else 1.0
         except ValueError as error:
             raise UsageError(f"setting objectives: found {part!r}, {expected}") from error
         if name not in OBJECTIVES or name in found or not 0 <= number < math.inf:

@@ -24,7 +24,9 @@ UNUSED = tuple(f"[unused{number}]" for number in range(1, 60))
 #: Every letter, digit and sign of a keyboard stands by itself, and every letter within a word.
 KEYBOARD = tuple(letter for letter in map(chr, range(33, 127)) if not letter.isupper())
 WITHIN = tuple(f"##{letter}" for letter in string.ascii_lowercase)
-FIXED = (*SPECIALS.values(), *UNUSED, *KEYBOARD, *WITHIN)
+#: Chinese punctuation, which a text may want though the corpus has little of it.
+PUNCTUATION = tuple("，。、；：？！“”‘’（）《》〈〉【】「」『』…—·～￥")
+FIXED = (*SPECIALS.values(), *UNUSED, *KEYBOARD, *PUNCTUATION, *WITHIN)
 #: Characters get tokens by frequency until so many of all are covered; word pieces get what is left.
 COVERED = 0.99995
 CJK = re.compile("[" + "".join(f"{chr(low)}-{chr(high)}" for low, high in CJK_BLOCKS) + "]")

@@ -23,8 +23,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / LOG
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        reports = [dict(json.loads(line)) for line in lines]
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        reports = [dict(json.loads(line)) for line in lines if line.endswith("\n")]  # a crash may leave half a line
         reports.sort(key=lambda report: int(report["step"]))
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no {LOG}; expected the folder of a training run") from error
@@ -67,9 +67,11 @@ def draw(folder: Path, out: Path) -> None:
     except ImportError as error:
         raise UsageError("matplotlib, which draws, is not installed; pip install matplotlib") from error
     groups = {name: found for name in ("losses", "scores") if (found := curves(reports, name))}
+    labels = {"losses": "nats a target" if "losses" in reports[0] else "loss", "scores": "score"}
     figure = Figure(figsize=(8, 3.5 * max(1, len(groups))), layout="constrained")
+    figure.suptitle(folder.resolve().name)
     for number, (group, found) in enumerate(groups.items(), 1):
-        axes = figure.add_subplot(len(groups), 1, number, xlabel="update", ylabel=group)
+        axes = figure.add_subplot(len(groups), 1, number, xlabel="update", ylabel=labels[group])
         for name, (steps, values) in found.items():
             axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else None)
         axes.legend()

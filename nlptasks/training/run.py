@@ -18,16 +18,28 @@ import torch
 from safetensors import SafetensorError
 
 import nlptasks
-from nlptasks import files, rows
+from nlptasks import rows
 from nlptasks.backbone import hardware, weights
 from nlptasks.backbone.batch import Budget
-from nlptasks.errors import InputError, ModelError, RecordError, UsageError
+from nlptasks.errors import InputError, ModelError, RecordError
 from nlptasks.task import Task
 from nlptasks.training import checkpoint, data, recipes
 from nlptasks.training.data import Source, Table
 from nlptasks.training.interrupts import held_back
 from nlptasks.training.settings import TrainingSettings, as_plain, check_batch, resolve
-from nlptasks.training.state import LOG, STATE, cut_log, last_of, read_state, replace_last, save_state
+from nlptasks.training.state import (
+    LAST,
+    LOG,
+    STATE,
+    begin,
+    check_folder,
+    cut_log,
+    last_of,
+    read_state,
+    replace_last,
+    save_state,
+    state_in,
+)
 from nlptasks.training.trainer import Progress, Run, fit
 
 if TYPE_CHECKING:
@@ -70,12 +82,8 @@ class Training:
             InputError: the data cannot be read, are too few, or are no longer the same, or the folder cannot be made.
             ModelError: the backbone cannot be loaded.
         """
-        if out.is_file():
-            raise UsageError(f"{out}: a file; the run is to be a folder, so choose another --out")
-        if not resume and out.is_dir() and any(out.iterdir()):
-            raise UsageError(f"{out}: not an empty folder; choose another --out, or go on with --resume {out}")
-        files.check_folder(out)
-        self.plan, self.out = plan, out
+        check_folder(out, resume=resume)
+        self.plan, self.out, self.resumed = plan, out, resume
         self.form, module = nlptasks.form(plan.task), nlptasks.load(plan.task)
         self.settings: TrainingSettings = resolve(self.form.Settings, plan.settings)
         check_batch(self.form.METHODS[plan.method], self.settings, plan.method)
@@ -104,7 +112,7 @@ class Training:
 
     def __iter__(self) -> Iterator[Progress]:
         """Train to the end, saving as it goes; where the caller stops or is interrupted, the state is saved first."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        begin(self.out, resume=self.resumed)
         try:
             yield from self.steps()
         except (OSError, SafetensorError):
@@ -126,7 +134,7 @@ class Training:
 
     def remove_useless(self) -> None:
         """Remove a folder that holds neither a model nor a state, as a full disk may leave one."""
-        if not any((self.out / name).exists() for name in ("last", "last.old", checkpoint.ABOUT)):
+        if not state_in(self.out) and not (self.out / checkpoint.ABOUT).exists():
             shutil.rmtree(self.out, ignore_errors=True)
 
     def keep(self, progress: Progress) -> None:
@@ -179,7 +187,7 @@ class Training:
         if changed or not self.scores:
             self.scores = self.evaluate()
             self.save_best()
-        shutil.rmtree(self.out / "last", ignore_errors=True)
+        shutil.rmtree(self.out / LAST, ignore_errors=True)
 
     def about(self) -> dict[str, Any]:
         """Describe the run for `nlpk.json`."""

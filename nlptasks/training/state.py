@@ -12,11 +12,34 @@ from typing import Any
 from safetensors.torch import save_file
 
 from nlptasks import files
-from nlptasks.errors import ModelError
+from nlptasks.errors import ModelError, UsageError
 from nlptasks.training import checkpoint
 from nlptasks.training.trainer import Run
 
 STATE, PLAN, LOG = "state.safetensors", "run.json", "log.jsonl"
+LAST, OLD, PART = "last", "last.old", "last.part"
+
+
+def check_folder(out: Path, *, resume: bool) -> None:
+    """Refuse a run's folder before any work; a new run may have one in which another ended before its first save.
+
+    Raises:
+        UsageError: it is a file, or holds something already.
+        InputError: it cannot be made or written.
+    """
+    if out.is_file():
+        raise UsageError(f"{out}: a file; the run is to be a folder, so choose another --out")
+    if not resume and out.is_dir() and not {path.name for path in out.iterdir()} <= {LOG, PART}:
+        resumed = f", or go on with --resume {out}" if state_in(out) else ""
+        raise UsageError(f"{out}: not an empty folder; choose another --out{resumed}")
+    files.check_folder(out)
+
+
+def begin(out: Path, *, resume: bool) -> None:
+    """Make the folder of a run; the log of one that ended before its first save is no part of a new one."""
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        (out / LOG).unlink(missing_ok=True)
 
 
 def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
@@ -28,7 +51,7 @@ def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
 
 def replace_last(out: Path, write: Callable[[Path], None]) -> None:
     """Let a new `last` take the old one's place, whole and on the disk; a crash leaves one of them."""
-    part, last, old = (out / name for name in ("last.part", "last", "last.old"))
+    part, last, old = (out / name for name in (PART, LAST, OLD))
     shutil.rmtree(part, ignore_errors=True)
     try:
         write(part)
@@ -58,19 +81,25 @@ def sync(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
+def state_in(out: Path) -> Path | None:
+    """Find the state that a run has left, if any; a crash may have left it under its old name."""
+    return next((out / name for name in (LAST, OLD) if (out / name / PLAN).is_file()), None)
+
+
 def last_of(out: Path) -> Path:
-    """Find the state to go on from; a crash may have left it under its old name.
+    """Find the state to go on from.
 
     Raises:
         ModelError: there is none.
     """
-    for name in ("last", "last.old"):
-        if (out / name / PLAN).is_file():
-            return out / name
+    if found := state_in(out):
+        return found
     if not out.is_dir():
         raise ModelError(f"{out}: no such folder; --resume takes that of a run which was stopped")
     if (out / checkpoint.ABOUT).is_file():
         raise ModelError(f"{out}: nothing to resume, the run is complete; start a new one with another --out")
+    if (out / LOG).is_file():
+        raise ModelError(f"{out}: the run ended before its first save; start it again, with the same --out")
     raise ModelError(f"{out}: no state to resume from; start a new run with --out")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 Nlpk = Callable[..., Any]
 Spawn = Callable[..., subprocess.Popen[bytes]]
-SMALL = ("--layers", 1, "--width", 16, "--heads", 2, "--vocab-size", 200)
+SMALL = ("--layers", 1, "--width", 16, "--heads", 2, "--vocab-size", 230)
 SHORT = ("--length", 16, "--long-length", 32, "--batch-tokens", 64, "--dtype", "float32")
 
 
@@ -32,7 +32,7 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
     assert (result.status, result.out) == (0, b"")
     lines = result.err.splitlines()
     assert all(line.startswith("nlpk: ") for line in lines)
-    assert lines[0] == "nlpk: the vocabulary has 175 tokens of 200: the corpus holds no more"
+    assert lines[0] == "nlpk: the vocabulary has 201 tokens of 230: the corpus holds no more"
     assert "a corpus.txt: 60 documents, 630 tokens, 0.0000% of them unknown" in lines[1]
     assert "1 x 16, " in lines[2]
     assert "3 updates of 64 tokens; cpu, float32" in lines[2]
@@ -57,7 +57,7 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
 
 def test_a_prepared_corpus_goes_anywhere(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
-    result = nlpk("pretrain", text, "--prepare", made, "--vocab-size", 200)
+    result = nlpk("pretrain", text, "--prepare", made, "--vocab-size", 230)
     assert result.status == 0
     assert result.err.splitlines()[-1] == f"nlpk: corpus in {made}; train on it with: nlpk pretrain {made} --out DIR"
     moved = made.rename(tmp_path / "moved")
@@ -94,6 +94,29 @@ def test_a_stopped_run_is_scored_and_goes_on_with_its_own_text_only(nlpk: Nlpk, 
     assert again.complaint == f"{out}: not an empty folder; choose another --out, or go on with --resume {out}"
 
 
+def test_notes_on_the_files_are_made_once(nlpk: Nlpk, tmp_path: Path) -> None:
+    records = [{"body": "今天天气很好，我们去公园。"}] * 30 + [{"t": 1}]
+    text = "\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    (tmp_path / "c.jsonl").write_text(text, encoding="gb18030")
+    result = nlpk("pretrain", tmp_path / "c.jsonl", "--field", "body", "--steps", 1, *SMALL, *SHORT)
+    assert result.status == 0
+    assert result.err.count("GB18030") == 1
+    assert result.err.count("records that cannot be used: 1, this being the first") == 1
+    assert result.err.count("documents, ") == 1
+
+
+def test_a_run_that_ended_before_its_first_save_is_started_again(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "last.part").mkdir(parents=True)
+    (out / "log.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
+    refused = nlpk("pretrain", "--resume", out)
+    assert refused.status == 2
+    assert refused.complaint == f"{out}: the run ended before its first save; start it again, with the same --out"
+    assert nlpk("pretrain", text, "--out", out, "--steps", 1, *SMALL, *SHORT).status == 0
+    assert [json.loads(line)["step"] for line in (out / "log.jsonl").open(encoding="utf-8")] == [1]
+    assert (out / "model.safetensors").is_file()
+
+
 def test_a_run_whose_time_is_over_says_how_to_go_on(nlpk: Nlpk, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = nlpk("pretrain", text, "--out", out, "--steps", 300, "--hours", 0, *SMALL, *SHORT)
@@ -122,7 +145,14 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
     [
         ((), "no CORPUS; name files of text"),
         (("no-such.txt",), "no-such.txt: there is no such file"),
-        (("empty.txt",), "the corpus is empty"),
+        (("empty.txt",), "empty.txt: no text; expected some, with a blank line between documents"),
+        (("-",), "-: a pipe, which cannot be read twice; write the text to a file, and name that"),
+        (("/dev/null",), "/dev/null: a pipe, which cannot be read twice"),
+        (("full",), "full: a folder, and not one made with --prepare; name the files in it"),
+        (("prepared", "--field", "body"), "prepared: prepared already; leave out --format, --field and --encoding"),
+        (("prepared", "--prepare", "P"), "prepared: prepared already; name the files that it was made of"),
+        (("--resume", "R", "--field", "body"), "--field: says how CORPUS is read; name CORPUS, too"),
+        (("--eval", "short.txt", "--eval", "no-such.txt"), "no-such.txt: there is no such file"),
         (("binary.txt",), "this is a binary file"),
         (("short.txt",), "tokens do not fill a row, which has 126 and two special ones; lower --length"),
         (
@@ -138,7 +168,7 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("--prepare", "P"), "--prepare: no CORPUS; name the files to prepare"),
         (("short.txt", "--prepare", "P", "--steps", 3), "--prepare has no use for --steps; leave it out"),
         (("short.txt", "--mask-rate", 2), "--mask-rate 2: expected more than 0, below 1"),
-        (("short.txt", "--objectives", "mlm"), "expected shares such as mlm=0.7"),
+        (("short.txt", "--objectives", "mlm=x"), "expected shares such as mlm=0.7"),
         (("short.txt", "--width", 50, "--heads", 4), "--width 50: 4 heads do not divide it"),
         (("short.txt", "--vocab-size", 9), "--vocab-size 9: "),
         (("short.txt", "--hours", -1), "--hours -1: expected 0 or more"),
@@ -160,6 +190,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     Path("binary.txt").write_bytes(bytes(256))
     Path("short.txt").write_text("今天天气很好\n", encoding="utf-8")
     Path("gb.txt").write_text("今天天气很好。" * 99, encoding="gb18030")
+    Path("prepared").mkdir()
+    Path("prepared", "corpus.json").touch()
     Path("full").mkdir()
     Path("full", "mine").touch()
     result = nlpk("pretrain", *(options or ("--out", "O")))

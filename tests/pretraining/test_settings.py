@@ -8,9 +8,13 @@ from nlptasks.pretraining.settings import ELSEWHERE, Settings, Shape, shares
 
 def test_shares_are_scaled_to_one() -> None:
     assert shares("mlm=3, lm=1") == {"mlm": 0.75, "lm": 0.25, "unilm": 0.0}
+    assert shares("mlm") == {"mlm": 1.0, "lm": 0.0, "unilm": 0.0}
+    assert shares("lm,mlm=3") == shares("mlm=3,lm=1")
 
 
-@pytest.mark.parametrize("given", ["mlm", "mlm=x", "mlm=1,gpt=1", "mlm=1,mlm=1", "mlm=-1", "mlm=inf", "mlm=nan", ""])
+@pytest.mark.parametrize(
+    "given", ["mlm=x", "mlm=", "gpt", "mlm,mlm", "mlm=1,gpt=1", "mlm=-1", "mlm=inf", "mlm=nan", ""]
+)
 def test_what_are_no_shares_is_refused(given: str) -> None:
     with pytest.raises(UsageError, match=r"expected shares such as mlm=0\.7"):
         Settings(objectives=given)

@@ -25,6 +25,12 @@ def test_curves_are_in_the_order_of_the_updates(run: Path) -> None:
     assert curves(reports, "scores") == {"spearman": ([1], [0.5])}
 
 
+def test_a_line_that_a_crash_left_unfinished_is_left_out(run: Path) -> None:
+    with (run / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "lo')
+    assert [report["step"] for report in read(run)] == [1, 2]
+
+
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_a_picture_is_written(run: Path, form: str) -> None:
     pytest.importorskip("matplotlib")
@@ -47,7 +53,12 @@ def test_without_matplotlib_it_is_said_what_to_do(run: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "no log.jsonl; expected the folder"), ("", "empty; the run has not"), ("{", "damaged"), ("{}", "damaged")],
+    [
+        (None, "no log.jsonl; expected the folder"),
+        ("", "empty; the run has not"),
+        ("{\n", "damaged"),
+        ("{}\n", "damaged"),
+    ],
 )
 def test_a_log_that_cannot_be_read_is_named(run: Path, content: str | None, said: str) -> None:
     (run / "log.jsonl").unlink()

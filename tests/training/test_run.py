@@ -351,12 +351,19 @@ def test_a_run_goes_on_with_its_own_data_only(plan: MakePlan, tmp_path: Path, pa
 
 
 def test_a_folder_that_holds_something_is_not_trained_into(plan: MakePlan, tmp_path: Path, pairs: Path) -> None:
-    with pytest.raises(UsageError, match=r"not an empty folder; choose another --out, or go on with --resume"):
+    with pytest.raises(UsageError, match=r"not an empty folder; choose another --out$"):
         Training(plan(), tmp_path)
+    trained(plan(), tmp_path / "stopped", stop=1)
+    with pytest.raises(UsageError, match=r"stopped: not an empty folder; choose another --out, or go on with --resume"):
+        Training(plan(), tmp_path / "stopped")
     with pytest.raises(UsageError, match=r"pairs\.tsv: a file; the run is to be a folder, so choose another --out"):
         Training(plan(), pairs)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "log.jsonl").write_text('{"step": 99}\n')  # of a run that ended before its first save
+    with pytest.raises(ModelError, match="the run ended before its first save; start it again, with the same --out"):
+        last_of(tmp_path / "empty")
     trained(plan(steps=1), tmp_path / "empty")
+    assert [json.loads(line)["step"] for line in (tmp_path / "empty" / "log.jsonl").open()] == [1]
 
 
 def test_one_row_is_too_few_to_learn_from(plan: MakePlan, tmp_path: Path) -> None:
