@@ -7,22 +7,33 @@ question scores 1 where the answer is "", and 0 otherwise.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from nlptasks.backbone.width import NARROW
+from nlptasks.training.metrics import auroc
 
 #: What CMRC 2018's evaluation takes for punctuation.
 MARKS = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 #: What stands for itself in CMRC 2018's F1; the text between such characters is split into words.
 HAN = re.compile("[\u4e00-\u9fa5]")
+#: The F1 from which an answer counts as right.
+RIGHT = 0.5
 WORD = re.compile(r"\w+(?:(?:\.\w|,\d)\w*)*|\S")
 
 
-def scored(answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+def scored(
+    answers: Sequence[str], references: Sequence[Sequence[str]], confidences: Sequence[float] | None = None
+) -> dict[str, float]:
     """Score answers, each between 0 and 1; `no_answer_f1` is left out where every question has an answer.
+
+    Args:
+        answers: one for each question.
+        references: what is right.
+        confidences: how sure each answer is, for `score_auroc`, which needs right answers and wrong ones.
 
     Raises:
         ValueError: not one answer for each reference, or none at all.
@@ -35,6 +46,8 @@ def scored(answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[
     scores["sogou_final"] = (scores["sogou_accuracy"] + scores["sogou_f1"]) / 2
     if not all(references):
         scores["no_answer_f1"] = no_answer_f1(answers, references)
+    if confidences and not math.isnan(told := score_auroc(answers, references, confidences)):
+        scores["score_auroc"] = told
     return scores
 
 
@@ -76,6 +89,18 @@ def no_answer_f1(answers: Sequence[str], references: Sequence[Sequence[str]]) ->
     pairs = [(not answer.strip(), not reference) for answer, reference in zip(answers, references, strict=True)]
     said, true, both = (sum(one) for one in zip(*((a, b, a and b) for a, b in pairs), strict=True))
     return harmonic(both, said, true)
+
+
+def score_auroc(answers: Sequence[str], references: Sequence[Sequence[str]], confidences: Sequence[float]) -> float:
+    """Give the share of pairs of a right answer and a wrong one in which the right one is the surer one.
+
+    An answer is right from an F1 of 0.5 on; saying that there is none is no answer.
+    """
+    found: tuple[list[float], list[float]] = ([], [])
+    for answer, reference, confidence in zip(answers, references, confidences, strict=True):
+        if answer.strip():
+            found[f1(answer, reference) < RIGHT].append(confidence)
+    return auroc(*found)
 
 
 def best(answer: str, reference: Sequence[str], measure: Callable[[str], float]) -> float:

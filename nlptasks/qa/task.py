@@ -121,9 +121,10 @@ class Task(AnyTask[LanguageModel]):
 
 def scores_of(answerer: Answerer, labelled: Sequence[Row]) -> dict[str, float]:
     """Answer rows and score the answers."""
-    texts = [answer["answer"] for answer in answers(labelled, answerer, answerer.loaded.budget)]
+    found = answers(labelled, answerer, answerer.loaded.budget)
     answerer.report()
-    return scored(texts, [row.answers or [] for row in labelled])
+    texts, confidences = ([answer[name] for answer in found] for name in ("answer", "score"))
+    return scored(texts, [row.answers or [] for row in labelled], confidences)
 
 
 def worker(loaded: Loaded) -> Answerer | Asker:
@@ -154,11 +155,13 @@ def score_predictions(
     """
     try:
         told = [str(prediction["answer"]) for prediction, _ in paired(predictions, labelled)]
-    except (KeyError, TypeError) as error:
+        confidences = [float(prediction["score"]) for prediction in predictions if "score" in prediction]
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            'a prediction without an answer; expected lines with {"prediction": {"answer": text}}'
+            'a prediction without an answer; expected lines with {"prediction": {"answer": text, "score": number}}'
         ) from error
-    return scored(told, [row.answers or [] for row in labelled])
+    sure = confidences if len(confidences) == len(told) else None
+    return scored(told, [row.answers or [] for row in labelled], sure)
 
 
 def examples(loaded: Loaded) -> list[Row]:

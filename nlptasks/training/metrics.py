@@ -1,4 +1,4 @@
-"""Correlations between predicted and reference numbers, without the cost of importing scipy."""
+"""How well numbers tell what is right: correlations and the area under the ROC curve, without importing scipy."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,23 @@ def pearson(x: ArrayLike, y: ArrayLike) -> float:
         return float("nan")
     cosine = np.dot(_direction(x), _direction(y))
     return float(np.clip(cosine, -1.0, 1.0))
+
+
+def auroc(of_right: ArrayLike, of_wrong: ArrayLike) -> float:
+    """Give the share of pairs of a right and a wrong answer in which the right one has the higher number; ties half.
+
+    Args:
+        of_right: (N,) numbers.
+        of_wrong: (M,) numbers.
+
+    Returns:
+        From 0 to 1; nan if either list is empty or contains nan.
+    """
+    right, wrong = _numbers(of_right), _numbers(of_wrong)
+    if not len(right) or not len(wrong):
+        return float("nan")
+    ranks = _average_ranks(np.concatenate([right, wrong]))[: len(right)]
+    return float((ranks.sum() - len(right) * (len(right) + 1) / 2) / (len(right) * len(wrong)))
 
 
 def _numbers(values: ArrayLike) -> NDArray[np.float64]:

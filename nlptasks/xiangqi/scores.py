@@ -98,6 +98,9 @@ def scores_of(writer: Writer, method: str, budget: Budget, labelled: Sequence[Ro
 def compared(predictions: Sequence[object], labelled: Sequence[Row]) -> dict[str, float]:
     """Score what any system predicts for the last move of each game, of which it saw the moves before.
 
+    What a list of moves leaves out is unknown: there is no share of legal moves, and no perplexity where a move that
+    was made is not listed.
+
     Args:
         predictions: objects with `moves`, the likeliest first, each with `iccs` and `probability`.
         labelled: the games.
@@ -114,7 +117,7 @@ def compared(predictions: Sequence[object], labelled: Sequence[Row]) -> dict[str
             expected = '{"prediction": {"moves": [{"iccs": move, "probability": number}]}}'
             raise InputError(f"a prediction without moves; expected lines with {expected}") from error
         guesses.append(foretold(ranked, game.moves[-1], len(game.moves)))
-    return scored(guesses)
+    return {name: value for name, value in scored(guesses).items() if "legal" not in name and value != math.inf}
 
 
 def foretold(ranked: Sequence[tuple[int, float]], move: int, ply: int) -> Guess:
@@ -122,4 +125,4 @@ def foretold(ranked: Sequence[tuple[int, float]], move: int, ply: int) -> Guess:
     for rank, (one, chance) in enumerate(ranked, 1):
         if one == move:
             return Guess(ply, rank, math.log(max(chance, TINY)), 1.0)
-    return Guess(ply, 1 << 20, math.log(TINY), 1.0)
+    return Guess(ply, 1 << 20, -math.inf, 1.0)

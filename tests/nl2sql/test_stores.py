@@ -92,7 +92,8 @@ def test_nothing_but_reading_is_allowed(store: Store) -> None:
 
 def test_a_parquet_file_is_not_written_to_and_may_be_called_as_it_likes(tmp_path: Path) -> None:
     path = tmp_path / "a[1]*'?.parquet"
-    duckdb.sql(f"COPY (SELECT 1 AS a) TO '{tmp_path}/x.parquet' (FORMAT parquet)")
+    with duckdb.connect() as made:
+        made.execute(f"COPY (SELECT 1 AS a) TO '{tmp_path}/x.parquet' (FORMAT parquet)")
     (tmp_path / "x.parquet").rename(path)
     store, before = DuckDB(duck.open_parquet(path), "table", ["a"]), path.read_bytes()
     assert store.run('SELECT "a" FROM "table"', BOUNDS).rows == [[1]]

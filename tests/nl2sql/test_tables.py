@@ -146,8 +146,8 @@ def test_every_column_has_a_name_of_its_own_as_in_duckdb(tmp_path: Path) -> None
     path = tmp_path / "d.csv"
     path.write_text("a,a,, b  c \n1,2,3,4\n")
     named = sources.open_table(str(path)).names
-    cursor = duckdb.execute(f"SELECT * FROM '{path}'")
-    assert named == [one[0] for one in cursor.description]
+    with duckdb.connect() as connection:
+        assert named == [one[0] for one in connection.execute(f"SELECT * FROM '{path}'").description]
 
 
 @pytest.mark.parametrize(

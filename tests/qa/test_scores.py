@@ -108,6 +108,13 @@ def test_without_questions_that_have_no_answer_there_is_no_score_for_them() -> N
     assert "no_answer_f1" not in scored(["甲"], [["甲"]])
 
 
+def test_sureness_is_scored_where_something_is_right_and_something_wrong() -> None:
+    answers, references = ["甲乙", "丙", "", "丁", "戊"], [["甲"], ["丙"], ["己"], ["庚"], []]
+    assert scored(answers, references, [0.5, 0.2, 1.0, 0.1, 0.3])["score_auroc"] == 0.75  # 甲乙 has an F1 of 2/3
+    assert "score_auroc" not in scored(answers, references)
+    assert "score_auroc" not in scored(["甲", ""], [["甲"], ["乙"]], [0.5, 0.6])
+
+
 def test_answers_and_references_go_together() -> None:
     with pytest.raises(ValueError, match="zip"):
         scored(["甲"], [])

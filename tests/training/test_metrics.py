@@ -6,9 +6,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nlptasks.training.metrics import pearson, spearman
+from nlptasks.training.metrics import auroc, pearson, spearman
 
 Correlation = Callable[[list[float], list[float]], float]
+
+
+def test_auroc_counts_pairs() -> None:
+    right, wrong = [0.9, 0.5, 0.5], [0.1, 0.5, 0.95]
+    pairs = [(one > other) + 0.5 * (one == other) for one in right for other in wrong]
+    assert auroc(right, wrong) == pytest.approx(sum(pairs) / 9)
+    assert (auroc([2, 3], [1]), auroc([1], [2, 3])) == (1, 0)
+    assert all(math.isnan(auroc(*lists)) for lists in (([], [1]), ([1], []), ([math.nan], [1])))
 
 
 def test_spearman_by_hand() -> None:

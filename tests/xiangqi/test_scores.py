@@ -29,7 +29,8 @@ def test_any_system_can_be_scored() -> None:
     right = {"moves": [{"iccs": "h9g7", "probability": 0.5}]}
     wrong = {"moves": [{"iccs": "a0a1", "probability": 1.0}]}
     found = compared([right, wrong], labelled)
-    assert (found["top1"], found["top5"]) == (0.5, 0.5)
+    assert found == {"top1": 0.5, "top5": 0.5, "top1_opening": 0.5, "top5_opening": 0.5}  # a1 says nothing of h2e2
+    assert compared([right], labelled[:1])["perplexity"] == pytest.approx(2)
     assert foretold([(1, 0.5), (2, 0.25)], 2, 3) == Guess(3, 2, math.log(0.25), 1.0)
     with pytest.raises(InputError, match="1 predictions for 2 records; expected one for each, in order"):
         compared([right], labelled)
