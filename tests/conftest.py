@@ -9,6 +9,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OF
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
+#: The variable that names the folder of the programs, and the socket in it.
+PROGRAMS, DOOR = "NLPK_TESTS_PROGRAMS", "door"
 
 #: The vocabulary of the tiny BERT: words and pieces, and below them what a simplified vocabulary leaves out.
 TINY_WORDS = (
@@ -46,20 +49,35 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give a folder with an `nlpk`, and a `script` that runs Python files, which start at once; see `zygote.py`."""
-    folder = tmp_path_factory.mktemp("bin")
-    door = folder / "door"
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what starts programs at once, for all workers together: it imports while they collect tests."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="nlpk-programs-")
+    os.environ[PROGRAMS] = folder.name  # the workers have it from here
+    door = Path(folder.name, DOOR)
     zygote = runpy.run_path(str(ZYGOTE))
     for name in ("nlpk", "script"):
-        zygote["write_stub"](folder / name, door)
-    with subprocess.Popen([sys.executable, str(ZYGOTE), str(door)]) as process:
-        while not door.exists():
-            assert process.poll() is None
-            time.sleep(0.05)
-        yield folder
+        zygote["write_stub"](Path(folder.name, name), door)
+    process = subprocess.Popen([sys.executable, str(ZYGOTE), str(door)])
+
+    def end() -> None:
         process.terminate()
+        process.wait()
+        folder.cleanup()
+
+    config.add_cleanup(end)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Give a folder with an `nlpk`, and a `script` that runs Python files, which start at once; see `zygote.py`."""
+    folder = Path(os.environ[PROGRAMS])
+    until = time.monotonic() + 200
+    while not (folder / DOOR).exists():
+        assert time.monotonic() < until, "what starts programs does not come up"
+        time.sleep(0.05)
+    return folder
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 from collections.abc import Mapping
@@ -118,7 +119,8 @@ def save(
         part.write_text(model_card(about) if card is None else card, encoding="utf-8")
 
 
-def versions() -> dict[str, str]:
+@functools.cache
+def versions() -> Mapping[str, str]:
     """Name the versions that a result depends on."""
     return {"python": platform.python_version(), "torch": version("torch")}
 
