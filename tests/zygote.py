@@ -35,10 +35,13 @@ for number in (signal.SIGINT, signal.SIGTERM):
 os._exit(int(door.recv(8) or b"1"))
 """
 HEAD = 8
+#: Seconds between two looks whether the tests, which may have been killed, are still there.
+PATIENCE = 5
 
 
 def serve(path: str) -> None:
-    """Answer one stub after another; each gets a child of its own."""
+    """Answer one stub after another, each by a child of its own, for as long as the tests run that started this."""
+    tests = os.getppid()
     import datasets  # noqa: F401 - what commands import later, and slowly
     import torch._dynamo  # noqa: F401 - the first optimizer wants it
     import transformers  # noqa: F401
@@ -58,9 +61,13 @@ def serve(path: str) -> None:
     door = socket.socket(socket.AF_UNIX)
     door.bind(path)
     door.listen()
+    door.settimeout(PATIENCE)
     signal.signal(signal.SIGCHLD, reap)
-    while True:
-        caller = door.accept()[0]
+    while os.getppid() == tests:
+        try:
+            caller = door.accept()[0]
+        except TimeoutError:
+            continue
         if os.fork() == 0:
             keep(caller)
         caller.close()
