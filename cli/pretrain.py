@@ -16,10 +16,10 @@ import typer
 
 from nlptasks import places, rows
 from nlptasks.errors import UsageError
-from nlptasks.pretraining.settings import ELSEWHERE, Settings, Shape
+from nlptasks.pretraining.settings import ELSEWHERE, Examination, Settings, Shape
 
 from . import __version__, console
-from .options import built, choice, flag, given, parameter, signed
+from .options import Reading, built, choice, flag, given, parameter, signed
 from .outputs import complaints
 from .sinks import encoded
 from .train import absolute, backbone_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nlptasks.pretraining.run import Pretraining, Report
 
 #: What each way to use the command takes beside what all take; settings go with training alone.
-READING = ("format", "field", "encoding", "workers")
+READING = ("format", "field", "columns", "encoding", "workers")
 PREPARING = ("corpus", "prepare", "backbone", "vocab_size", *READING)
 EXAMINING = ("eval", "model", "device", "dtype", "length", "mask_rate", "tokens", "seed", "json", *READING)
 RESUMING = ("corpus", "resume", "device", "compile", "hours", *READING)
@@ -58,8 +58,9 @@ def register(app: typer.Typer) -> None:
         option("eval", list[str], "Score --model on this text, which it has not seen; may be repeated.", "FILE"),
         option("model", str, "With --eval, folder or hub name of the model.", "DIR|NAME"),
         parameter("json", bool, as_json, False),
-        option("format", choice(("text", "jsonl", "tsv", "csv")), "Format of the files, if not by extension."),
+        option("format", choice(("text", "jsonl", "json", "tsv", "csv")), "Format of the files, if not by extension."),
         option("field", str, "Field that holds the text of a record; text by default.", "NAME"),
+        option("columns", str, "Names of the columns of a table without a header, such as id,text.", "NAMES"),
         option("encoding", str, "Encoding of the files; UTF-8 or GB18030 by default, whichever fits.", "NAME"),
         option("workers", int, "Processes that prepare the corpus; one for each core by default.", "N"),
         option("device", str, "auto, cpu, cuda, cuda:1 or mps.", "DEVICE"),
@@ -93,7 +94,12 @@ def pretrain(values: Mapping[str, Any]) -> None:
 
 def refuse(values: Mapping[str, Any], way: str, taken: tuple[str, ...]) -> None:
     """Refuse flags that one way to use the command has no use for."""
-    others = [name for name, value in values.items() if value not in (None, False, []) and name not in taken]
+    unset: tuple[object, ...] = (None, False)
+    others = [
+        name
+        for name, value in values.items()
+        if not any(value is one for one in unset) and value != [] and name not in taken
+    ]
     if others:
         named = ", ".join("CORPUS" if name == "corpus" else "--" + name.replace("_", "-") for name in others)
         raise UsageError(f"{way} has no use for {named}; leave it out")
@@ -112,7 +118,10 @@ def sources(names: list[str], values: Mapping[str, Any]) -> tuple[Source, ...]:
     for name in names:
         if name == "-" or (Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir()):
             raise UsageError(f"{name}: a pipe, which cannot be read twice; write the text to a file, and name that")
-    return tuple(Source(absolute(name), values["format"], values["field"], values["encoding"]) for name in names)
+    columns = Reading(columns=values["columns"]).names()
+    return tuple(
+        Source(absolute(name), values["format"], values["field"], values["encoding"], columns) for name in names
+    )
 
 
 def prepare(values: Mapping[str, Any]) -> None:
@@ -123,6 +132,8 @@ def prepare(values: Mapping[str, Any]) -> None:
     if not values["corpus"]:
         raise UsageError("--prepare: no CORPUS; name the files to prepare")
     backbone = values["backbone"]
+    if backbone and values["vocab_size"]:
+        raise UsageError("--backbone has a vocabulary of its own; leave out --vocab-size")
     text = weights.load(backbone).text if backbone else built(Shape, values).vocab_size
     out = values["prepare"]
     preparing.prepare(sources(values["corpus"], values), text, out=out, workers=values["workers"])
@@ -140,13 +151,14 @@ def examine(values: Mapping[str, Any]) -> None:
     backbone, model = evaluation.load(values["model"])
     device = hardware.device(values["device"] or "auto")
     dtype = hardware.dtype(values["dtype"] or "auto", device)[0]
-    options = {name: values[name] for name in ("length", "mask_rate", "tokens", "seed") if values[name] is not None}
+    asked = built(Examination, values)
+    evaluation.check_length(model, asked)
     corpora = [corpus_of(sources([name], values), backbone.text, values["workers"]) for name in values["eval"]]
     results = []
     for name, corpus in zip(values["eval"], corpora, strict=True):
         check_tokenizer(corpus, backbone.text, backbone.name)
         started = time.monotonic()
-        found = evaluation.examine(model, corpus, device=device, dtype=dtype, **options)
+        found = evaluation.examine(model, corpus, asked, device=device, dtype=dtype)
         made = {"model": backbone.name, "file": name, "tokens": found.tokens, "unknown": found.unknown}
         results.append({**made, "scores": found.scores, "seconds": round(time.monotonic() - started, 3)})
         if values["json"]:
@@ -226,7 +238,7 @@ def opening(training: Pretraining) -> str:
     config = training.model.bert.config
     weights = sum(parameter.numel() for parameter in training.model.parameters()) / 1e6
     shape = f"{config.num_hidden_layers} x {config.hidden_size}, {config.vocab_size:,} tokens, {weights:.1f} M weights"
-    updates = f"{training.run.steps:,} updates of {training.settings.batch_tokens:,} tokens"
+    updates = f"{training.run.steps:,} updates, {training.lessons.tokens(training.run.steps):,} tokens"
     dtype = str(training.dtype).removeprefix("torch.")
     return f"{shape}; {updates}; {training.device}, {dtype}, {training.machine / 1e9:,.0f} GFLOP/s measured"
 
@@ -237,21 +249,36 @@ def show(reports: Any) -> None:  # noqa: ANN401 - an iterator of Report
         console.show_lines(reports, line)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
 
-    columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console.console()) as bar:
+    # What does not fit on a line is what stands last.
+    said = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+    with Progress(MofNCompleteColumn(), BarColumn(12), said, console=console.console(), expand=True) as bar:
         row = bar.add_task("starting", total=None)
         for report in reports:
-            text = line(report).partition("  ")[2]
+            text = "  ".join([left(report), loss(report), speed(report)])
             bar.update(row, completed=report.step, total=report.steps, description=text)
 
 
 def line(report: Report) -> str:
     """Put a report into one line."""
+    return f"step {report.step}/{report.steps}  {loss(report)}  {speed(report)}, {left(report)}"
+
+
+def loss(report: Report) -> str:
+    """Say what the loss is, of all rows and of each objective's."""
     losses = " ".join(f"{name} {loss:.3f}" for name, loss in report.losses.items())
+    return f"loss {report.loss:.3f} ({losses})"
+
+
+def speed(report: Report) -> str:
+    """Say how fast a run goes, and how well it uses the machine."""
+    return f"{report.tokens_per_second:,.0f} tokens/s, {report.share_of_rate:.0%} of the matrix rate"
+
+
+def left(report: Report) -> str:
+    """Say how long a run will go on."""
     minutes = round(report.seconds_left / 60)
-    left = f"{minutes // 60}:{minutes % 60:02d} h left" if minutes >= 60 else f"{minutes} min left"
     if not minutes:
-        left = f"{report.seconds_left:.0f} s left"
-    speed = f"{report.tokens_per_second:,.0f} tokens/s, {report.share_of_rate:.0%} of the matrix rate"
-    return f"step {report.step}/{report.steps}  loss {report.loss:.3f} ({losses})  {speed}, {left}"
+        return f"{report.seconds_left:.0f} s left"
+    return f"{minutes // 60}:{minutes % 60:02d} h left" if minutes >= 60 else f"{minutes} min left"

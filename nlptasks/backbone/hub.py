@@ -36,7 +36,7 @@ def fetch(name: str) -> Path:
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"{name}: not a local folder, not in the hub's cache, and the hub cannot be reached; "
-            "give a local folder, set HF_ENDPOINT to a mirror, or leave the option out for the embedded model"
+            "give a local folder, set HF_ENDPOINT to a mirror, or leave the option out"
         ) from error
     except (OSError, ValueError) as error:  # the hub's errors are among them, and so is a name that cannot be one
         raise ModelError(f"{name}: the hub refused it ({first_line(error)}); check the name on the hub") from error

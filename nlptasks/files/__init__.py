@@ -6,7 +6,7 @@ A stream goes through stages: bytes as they arrive, decompressed (`streams`), li
 
 from nlptasks.files.record import Naming, Parts, Readers, Record
 from nlptasks.files.records import EXTENSIONS, FORMATS, read_records, read_stream, read_text
-from nlptasks.files.streams import MAGIC, open_bytes
+from nlptasks.files.streams import MAGIC, extension, open_bytes
 from nlptasks.files.writing import check_file, check_folder, fingerprint, part_of, replaced, write_beside, write_json
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Record",
     "check_file",
     "check_folder",
+    "extension",
     "fingerprint",
     "open_bytes",
     "part_of",

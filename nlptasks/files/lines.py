@@ -58,10 +58,13 @@ def pieces_of_text(stream: BinaryIO, source: str, encoding: str | None) -> Itera
         head = b"" if encoding else head_of(stream, source)
         name = Decoder(source, encoding, head).encoding
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(name)("replace"), translate=True)
-        yield decoder.decode(head).removeprefix("\ufeff")
-        for piece in arriving(stream, source):
-            yield decoder.decode(piece)
-        yield decoder.decode(b"", final=True)
+        try:
+            yield decoder.decode(head).removeprefix("\ufeff")
+            for piece in arriving(stream, source):
+                yield decoder.decode(piece)
+            yield decoder.decode(b"", final=True)
+        except UnicodeError as error:
+            raise without_mark(source, name) from error
 
 
 def head_of(handle: BinaryIO, source: str) -> bytes:
@@ -99,9 +102,14 @@ def as_utf8(handle: BinaryIO, encoding: str, source: str) -> Iterator[bytes]:
             text = decoder.decode(piece[: max(0, error.start - len(before[0]))])
             yield text.encode("utf-8", "surrogatepass")
             raise InputError(f"{source}: give the right --encoding: this is not {encoding.upper()} text") from error
-        except UnicodeError as error:  # that of an encoding whose byte order a mark tells
-            raise InputError(f"{source}: give --encoding {encoding}-le or -be: there is no byte order mark") from error
+        except UnicodeError as error:
+            raise without_mark(source, encoding) from error
         yield text.encode("utf-8", "surrogatepass")
+
+
+def without_mark(source: str, encoding: str) -> InputError:
+    """Say what is wrong where a mark has to tell the byte order, and there is none."""
+    return InputError(f"{source}: give --encoding {encoding}-le or -be: there is no byte order mark")
 
 
 class Decoder:

@@ -127,10 +127,19 @@ def check_options(format: str | None, columns: Sequence[str] | None, encoding: s
     check_unique(columns or (), "--columns")
     try:
         "\n".encode(encoding or "utf-8")
-    except LookupError as error:
-        near = difflib.get_close_matches(str(encoding).lower(), {*ALIASES, *ALIASES.values()}, n=1)
+    except LookupError as error:  # of what is no encoding of text, too, such as rot13
+        known = {one for one in {*ALIASES, *ALIASES.values()} if is_of_text(one)}
+        near = difflib.get_close_matches(str(encoding).lower(), known, n=1)
         hint = f"did you mean {near[0]}?" if near else "utf-8, gb18030 and utf-16 are some that are known"
         raise InputError(f"unknown encoding {encoding!r}; {hint}") from error
+
+
+def is_of_text(encoding: str) -> bool:
+    """Tell whether a codec that Python knows is an encoding of text."""
+    try:
+        return isinstance("".encode(encoding), bytes)
+    except LookupError:
+        return False
 
 
 def and_close(handle: BinaryIO, records: Iterator[Record]) -> Iterator[Record]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from nlptasks import files
-from nlptasks.errors import InputError
+from nlptasks import files, rows
+from nlptasks.errors import InputError, RecordError
 
 logger = logging.getLogger(__name__)
 
 #: Characters of a document; what is longer becomes several.
 LONGEST = 1 << 16
-#: Share of a text's beginning that may be lost in decoding.
+#: Share of a stretch of text that may be lost in decoding.
 UNREADABLE = 0.01
 #: Characters at the start of a file that tell whether blank lines part its documents.
 SAMPLE = 1 << 20
@@ -34,13 +34,15 @@ class Source:
     field: str | None = None
     """Field that holds the text of a record; `text` by default. Naming one says that a file is JSON lines."""
     encoding: str | None = None
+    columns: Sequence[str] | None = None
+    """Names of the columns of a table without a header."""
 
     @property
     def kind(self) -> str:
-        """Tell the format."""
-        known = [files.EXTENSIONS.get(suffix) for suffix in Path(self.name.lower()).suffixes[-2:]]
-        by_name = next((kind for kind in known if kind and kind != "text"), None)
-        return self.format or by_name or ("jsonl" if self.field else "text")
+        """Tell the format; that of a `.json` file, lines of objects or a list of them, is told by its beginning."""
+        ending = files.extension(Path(self.name).name)
+        by_name = "json" if ending == ".json" else files.EXTENSIONS.get(ending, "text")
+        return self.format or ("jsonl" if self.field and by_name == "text" else by_name)
 
 
 def read(source: Source) -> Iterator[str]:
@@ -61,15 +63,28 @@ def readable(pieces: Iterator[str], source: Source) -> Iterator[str]:
     """Hand on a text, of which a character that cannot be decoded now and then does no harm.
 
     Raises:
-        InputError: at its start too many cannot.
+        InputError: at its start, or in some stretch of it, too many cannot.
     """
-    for first in filter(None, pieces):
-        if (lost := first.count("\N{REPLACEMENT CHARACTER}")) > UNREADABLE * len(first):
-            found = f"{lost / len(first):.0%} of its beginning is not text in {source.encoding or 'UTF-8 or GB18030'}"
-            raise InputError(f"{source.name}: {found}; name its encoding with --encoding")
-        yield first
-        break
-    yield from pieces
+    stretch = lost = 0
+    begun = False
+    for piece in pieces:
+        stretch, lost = stretch + len(piece), lost + piece.count("\N{REPLACEMENT CHARACTER}")
+        if stretch >= LONGEST or (stretch and not begun):
+            check_lost(source, lost, stretch)
+            begun, stretch, lost = True, 0, 0
+        yield piece
+    check_lost(source, lost, LONGEST)
+
+
+def check_lost(source: Source, lost: int, stretch: int) -> None:
+    """Refuse a stretch of text of which too many characters cannot be decoded.
+
+    Raises:
+        InputError: it is so.
+    """
+    if lost > UNREADABLE * stretch:
+        found = f"{lost / stretch:.0%} of a part of it is not text in {source.encoding or 'UTF-8 or GB18030'}"
+        raise InputError(f"{source.name}: {found}; name its encoding with --encoding, or mend the file")
 
 
 def split(pieces: Iterable[str]) -> Iterator[str]:
@@ -108,18 +123,28 @@ def from_records(source: Source) -> Iterator[str]:
         InputError: no record has the field.
     """
     field, bad, first, found = source.field or "text", 0, "", False
+    told = source.format or (None if source.kind == "json" else source.kind)  # of .json, its beginning tells the form
     records = files.read_records(
-        source.name, format=source.kind, names=(field,), encoding=source.encoding, needed=source.field
+        source.name, format=told, columns=source.columns, names=(field,), encoding=source.encoding, needed=field
     )
     for record in records:
-        text = record.fields.get(field)
-        if isinstance(text, str):
+        try:
+            text = rows.convert(record.fields[field], str)
+            if record.problem:
+                raise RecordError(record.problem)
+        except KeyError:
+            there = ", ".join(record.fields) or "none"
+            problem = record.problem or f"found the fields {there}, expected {field}; name the text's with --field"
+        except RecordError as error:
+            problem = str(error)
+        else:
             found = True
             yield from cut(text)
-        elif record.problem != "blank line":
+            continue
+        if problem != "blank line":
             bad += 1
-            first = first or f"{record.place}: {record.problem or f'no text in the field {field!r}'}"
+            first = first or f"{record.place}: {problem}"
     if bad and not found:
-        raise InputError(f"{first}; name the field that holds the text with --field")
+        raise InputError(first)
     if bad:
         logger.info("%s; records that cannot be used: %s, this being the first", first, f"{bad:,}")

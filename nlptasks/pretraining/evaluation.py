@@ -16,11 +16,11 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.heads import SCORES_AT_ONCE, TokenHead
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.pretraining.corpus import Corpus
-from nlptasks.pretraining.lessons import Lesson, taught_by, together
+from nlptasks.pretraining.lessons import SPECIAL, Lesson, taught_by, together
 from nlptasks.pretraining.model import Model
 from nlptasks.pretraining.objectives import Rules
 from nlptasks.pretraining.sequences import Packed
-from nlptasks.pretraining.settings import OBJECTIVES, SHORTEST
+from nlptasks.pretraining.settings import OBJECTIVES, SHORTEST, Examination
 from nlptasks.training.state import LAST
 
 logger = logging.getLogger(__name__)
@@ -60,41 +60,37 @@ def load(folder: str | Path | None) -> tuple[weights.Backbone, Model]:
     return backbone, Model(backbone.bert, head)
 
 
+def check_length(model: Model, asked: Examination) -> None:
+    """Refuse rows for which a model has no positions.
+
+    Raises:
+        UsageError: it has none.
+    """
+    longest = model.bert.config.max_position_embeddings
+    if asked.length > longest:
+        raise UsageError(f"--length {asked.length}: expected {SHORTEST} to {longest}, the model's positions")
+
+
 @torch.no_grad()
-def examine(
-    model: Model,
-    corpus: Corpus,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    length: int = 128,
-    mask_rate: float = 0.15,
-    tokens: float | None = None,
-    seed: int = 1,
-) -> Examined:
+def examine(model: Model, corpus: Corpus, asked: Examination, *, device: torch.device, dtype: torch.dtype) -> Examined:
     """Score a model on a corpus, each row with every objective; the seed fixes which words are hidden.
 
     Args:
         model: on any device.
         corpus: prepared with the model's tokenizer.
+        asked: how.
         device: where to compute.
         dtype: number format of the products.
-        length: tokens of a row; one row of all there is where there is less.
-        mask_rate: share of the tokens that are hidden for mlm.
-        tokens: read no more than these; all by default.
-        seed: decides what is hidden and where rows are split.
 
     Raises:
-        UsageError: rows for which the model has no positions, or in which there is nothing to learn.
+        UsageError: rows for which the model has no positions.
         InputError: too little text for every objective to have a target.
     """
-    longest = model.bert.config.max_position_embeddings
-    if not SHORTEST <= length <= longest:
-        raise UsageError(f"--length {length}: expected {SHORTEST} to {longest}, the model's positions")
+    check_length(model, asked)
     model.to(device).eval()
     counted = {name: np.zeros(3) for name in OBJECTIVES}  # targets, losses, right
     read = 0
-    for lesson in lessons(corpus, Rules(corpus.text, mask_rate), length, tokens, seed):
+    for lesson in lessons(corpus, asked):
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             counted[lesson.names[0]] += compared(model, lesson.to(device))
         read += lesson.tokens
@@ -112,12 +108,13 @@ def examine(
     return Examined(scores, read // len(OBJECTIVES), float(corpus.about["unknown"]))
 
 
-def lessons(corpus: Corpus, rules: Rules, length: int, tokens: float | None, seed: int) -> Iterator[Lesson]:
+def lessons(corpus: Corpus, asked: Examination) -> Iterator[Lesson]:
     """Cut a corpus into rows in its own order, and make passes of each objective from them."""
-    content = min(length - 2, max(corpus.tokens, SHORTEST - 2))
+    rules, seed, tokens = Rules(corpus.text, asked.mask_rate), asked.seed, asked.tokens
+    content = min(asked.length, max(corpus.tokens + SPECIAL, SHORTEST)) - SPECIAL
     packed = Packed(corpus, content, seed, shuffled=False)
-    rows = packed.per_epoch if tokens is None else min(packed.per_epoch, math.ceil(tokens / (content + 2)))
-    size = max(1, PASS // (content + 2))
+    rows = packed.per_epoch if tokens is None else min(packed.per_epoch, math.ceil(tokens / (content + SPECIAL)))
+    size = max(1, PASS // (content + SPECIAL))
     for first in range(0, rows, size):
         places, epochs = packed.places(first, min(size, rows - first))
         for kind in range(len(OBJECTIVES)):

@@ -17,6 +17,9 @@ from nlptasks.pretraining.objectives import Rules, Taught, assigned, draw
 from nlptasks.pretraining.sequences import Ints, Packed
 from nlptasks.pretraining.settings import OBJECTIVES, Settings, shares
 
+#: Tokens that a row has around those of the corpus: a start and an end.
+SPECIAL = 2
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -65,6 +68,8 @@ class Phase:
     """Rows of an update."""
     first: int
     """The phase's first update."""
+    end: int
+    """The first update behind it."""
     before: int
     """Rows of the phases before it."""
 
@@ -87,20 +92,36 @@ class Lessons:
         """
         self.settings, self.process, self.processes = settings, process, processes
         self.rules, self.shares = Rules(corpus.text, settings.mask_rate), shares(settings.objectives)
-        self.per_epoch = corpus.tokens / settings.batch_tokens
-        read = settings.tokens or settings.epochs * corpus.tokens
-        self.steps = max(1, math.ceil(read / settings.batch_tokens)) if settings.steps is None else settings.steps
+        #: Tokens that a mean update reads, and what of them is the corpus's own.
+        whole, content = (self.mean_update(settings, special) for special in (0, SPECIAL))
+        self.per_epoch = corpus.tokens / content
+        updates = settings.tokens / whole if settings.tokens else settings.epochs * self.per_epoch
+        self.steps = max(1, math.ceil(round(updates, 6))) if settings.steps is None else settings.steps
         turn = round((1 - settings.long_share) * self.steps)
         self.phases: list[Phase] = []
         for length, first, end in ((settings.length, 0, turn), (settings.long_length, turn, self.steps)):
             if end > first:
                 before = sum(phase.rows * (turn - phase.first) for phase in self.phases)
-                packed = Packed(corpus, length - 2, settings.seed)
-                self.phases.append(Phase(packed, length, settings.batch_tokens // length, first, before))
+                packed = Packed(corpus, length - SPECIAL, settings.seed)
+                self.phases.append(Phase(packed, length, settings.batch_tokens // length, first, end, before))
         for phase in self.phases:
             self.check(phase, corpus)
         size = math.ceil(settings.batch_tokens / (settings.accumulation * processes))
         self.too_large = f"a pass of {size:,} tokens does not fit into memory; raise --accumulation"
+
+    @staticmethod
+    def mean_update(settings: Settings, special: int) -> float:
+        """Count the tokens of an update, `special` of each row left out, on average over a run: rows are whole."""
+        shares = ((settings.length, 1 - settings.long_share), (settings.long_length, settings.long_share))
+        return sum(share * (settings.batch_tokens // length) * (length - special) for length, share in shares)
+
+    def tokens(self, updates: int) -> int:
+        """Count the tokens that the first updates read."""
+        return sum(
+            phase.rows * phase.length * (min(updates, phase.end) - phase.first)
+            for phase in self.phases
+            if updates > phase.first
+        )
 
     def check(self, phase: Phase, corpus: Corpus) -> None:
         """Refuse what would give passes without rows, or rows twice in an update."""

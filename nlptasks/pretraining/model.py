@@ -14,6 +14,7 @@ from nlptasks.backbone.dropout import Dropout
 from nlptasks.backbone.language import LanguageModel
 from nlptasks.pretraining.lessons import Lesson
 from nlptasks.pretraining.settings import OBJECTIVES
+from nlptasks.training import processes
 
 
 class Model(LanguageModel):
@@ -76,11 +77,13 @@ class Teacher:
             self.seen[name] = self.seen.get(name, 0) + count
         return total
 
-    def means(self) -> dict[str, float]:
-        """Give the mean loss of a target of each objective since the last call."""
-        found = {name: float(self.sums[name]) / max(1, self.seen[name]) for name in OBJECTIVES if name in self.sums}
+    def means(self, device: torch.device) -> dict[str, float]:
+        """Give the mean loss of a target of each objective since the last call, over all processes."""
+        mine = [float(self.sums.get(name, 0)) for name in OBJECTIVES] + [self.seen.get(name, 0) for name in OBJECTIVES]
         self.sums, self.seen = {}, {}
-        return found
+        together = processes.summed(mine, device)
+        sums, seen = together[: len(OBJECTIVES)], together[len(OBJECTIVES) :]
+        return {name: total / count for name, total, count in zip(OBJECTIVES, sums, seen, strict=True) if count}
 
 
 def operations(config: Config, length: int, targets: float) -> float:

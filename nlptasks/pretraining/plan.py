@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nlptasks import files
 from nlptasks.backbone.bert import Bert, Config
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.text import Text
 from nlptasks.backbone.weights import Backbone
-from nlptasks.errors import ModelError, UsageError
+from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.pretraining import corpus, preparing
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
@@ -57,21 +58,42 @@ def planned(out: Path, sources: tuple[Source, ...] = ()) -> Plan:
         raise ModelError(f"{out}: not a pre-training run, or of another version of nlpk ({error})") from error
 
 
-def opened(plan: Plan, text: Text | None, workers: int | None) -> Corpus:
-    """Open the corpus of a plan, prepared first where it is not: by one process, while the others wait."""
+def opened(plan: Plan, text: Text | None, workers: int | None, began_with: Sequence[str] = ()) -> Corpus:
+    """Open the corpus of a plan, prepared first where it is not: by one process, while the others wait.
+
+    Args:
+        plan: of the run.
+        text: the model's tokenizer; none for a new model, whose vocabulary is made of the corpus.
+        workers: processes that prepare.
+        began_with: SHA-256 of the files that a run which goes on began with, where it began with files.
+
+    Raises:
+        InputError: the files are others now, or cannot be read.
+        UsageError: the corpus was prepared with another tokenizer.
+    """
     if processes.number():
         processes.wait()
-    # A new model's vocabulary is made of the corpus, also where the run goes on: the corpus is then the same one.
-    found = corpus_of(plan.sources, plan.shape.vocab_size if plan.shape else text or Shape().vocab_size, workers)
+    size = (plan.shape or Shape()).vocab_size
+    found = kept(plan.sources, text, size, began_with) or corpus_of(plan.sources, text or size, workers)
     if not processes.number():
         processes.wait()
-    if text and plan.shape and corpus.fingerprint_of(found.text) != corpus.fingerprint_of(text):
-        raise UsageError(
-            f"{plan.sources[0].name}: not the corpus that the run began with; give the same files, or none"
-        )
-    if text and not plan.shape:
-        corpus.check_tokenizer(found, text, str(plan.backbone))
+    if text:
+        corpus.check_tokenizer(found, text, str(plan.backbone or "the run"))
     return found
+
+
+def kept(sources: tuple[Source, ...], text: Text | None, size: int, began_with: Sequence[str]) -> Corpus | None:
+    """Find in the cache what a run that goes on has made of its files when it began, its vocabulary with it.
+
+    Raises:
+        InputError: the files are others now.
+    """
+    if text is None or not began_with or corpus.is_prepared(sources[0].name):
+        return None
+    if [files.fingerprint(one.name) for one in sources] != list(began_with):
+        raise InputError(f"{sources[0].name}: not the corpus that the run began with; --resume needs the same files")
+    found = preparing.kept(sources, size)
+    return found if found and corpus.fingerprint_of(found.text) == corpus.fingerprint_of(text) else None
 
 
 def corpus_of(sources: tuple[Source, ...], text: Text | int, workers: int | None = None) -> Corpus:
@@ -83,8 +105,8 @@ def corpus_of(sources: tuple[Source, ...], text: Text | int, workers: int | None
     prepared = [one.name for one in sources if corpus.is_prepared(one.name)]
     if prepared and len(sources) > 1:
         raise UsageError(f"{prepared[0]}: a prepared corpus stands alone; leave out the other files")
-    if prepared and (sources[0].format or sources[0].field or sources[0].encoding):
-        raise UsageError(f"{prepared[0]}: prepared already; leave out --format, --field and --encoding")
+    if prepared and sources[0] != Source(sources[0].name):
+        raise UsageError(f"{prepared[0]}: prepared already; leave out --format, --field, --columns and --encoding")
     return corpus.open_folder(Path(prepared[0])) if prepared else preparing.prepare(sources, text, workers=workers)
 
 

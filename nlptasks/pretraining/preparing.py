@@ -10,8 +10,11 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,8 @@ SMALL = 4 * CHUNK
 #: Seconds between two notes on how far it is.
 NOTED = 30.0
 LITTLE_CHINESE = 0.05
+#: Counted up whenever the same text comes out otherwise, so that what the cache holds of before is not taken for it.
+RECIPE = 2
 
 
 def prepare(
@@ -52,38 +57,97 @@ def prepare(
         workers: processes that encode; one for each core by default.
 
     Raises:
-        InputError: a file cannot be read, or there is no text.
+        InputError: a file cannot be read, there is no text, or the folder cannot be written.
         UsageError: the folder holds something already, or jieba is not installed.
     """
     check_files(sources)
-    fingerprint = fingerprint_of(sources, text)
-    folder = out or places.cache() / "corpora" / fingerprint[:32]
-    if out is None and corpus.is_prepared(folder):
-        (folder / corpus.ABOUT).touch()
-        kept = corpus.open_folder(folder)
-        report(sources, kept.about)
-        return kept
-    if out is not None and out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(f"{out}: not an empty folder; choose another for --prepare")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if out is None and (found := kept(sources, text)):
+        report(sources, found.about)
+        return found
     if out is None:
+        folder = in_cache(sources, text)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         data.forget_unused(folder.parent, corpus.ABOUT)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.") as work:
+    else:
+        folder = out
+        check_out(out)
+    with tempfile.TemporaryDirectory(dir=nearest(folder), prefix=f"{folder.name}.") as work:
         made = Path(work, "made")
         made.mkdir()
         about = made_of(sources, text, made, workers or os.cpu_count() or 1)
-        listed = [{"name": Path(one.name).name, "sha256": files.fingerprint(one.name)} for one in sources]
-        about |= {"fingerprint": fingerprint, "files": listed}
+        about["files"] = listed(sources, [files.fingerprint(one.name) for one in sources])
         (made / corpus.ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        try:
-            made.rename(folder)
-        except OSError:
-            if out is not None or not corpus.is_prepared(folder):  # else another process has just made the same
-                raise
+        if out is None:
+            publish(made, folder)
+        else:
+            fill(made, folder)
     report(sources, about)
     return corpus.open_folder(folder)
+
+
+def in_cache(sources: Sequence[Source], text: Text | int) -> Path:
+    """Name the folder in the cache for what is made of these files in this way."""
+    made_of = [
+        corpus.FORMAT,
+        RECIPE,
+        text if isinstance(text, int) else corpus.fingerprint_of(text),
+        *((files.fingerprint(one.name), one.kind, one.field, one.encoding, one.columns) for one in sources),
+    ]
+    return places.cache() / "corpora" / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:32]
+
+
+def kept(sources: Sequence[Source], text: Text | int) -> Corpus | None:
+    """Open the corpus that was made of the same bytes before, whatever the files were called."""
+    folder = in_cache(sources, text)
+    if not corpus.is_prepared(folder):
+        return None
+    (folder / corpus.ABOUT).touch()
+    found = corpus.open_folder(folder)
+    hashes = [one["sha256"] for one in found.about["files"]]
+    return replace(found, about={**found.about, "files": listed(sources, hashes)})
+
+
+def listed(sources: Sequence[Source], hashes: Sequence[str]) -> list[dict[str, str]]:
+    """Describe files by their names and their SHA-256."""
+    return [{"name": Path(one.name).name, "sha256": sha256} for one, sha256 in zip(sources, hashes, strict=True)]
+
+
+def check_out(out: Path) -> None:
+    """Refuse before any work a folder that a corpus cannot be put into.
+
+    Raises:
+        UsageError: it is a file, or holds something already.
+        InputError: it cannot be made or written.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UsageError(f"{out}: not an empty folder; choose another for --prepare")
+    files.check_folder(out)
+
+
+def nearest(folder: Path) -> Path:
+    """Find where to work, on the disk of a folder that need not be there yet."""
+    above = Path(os.path.realpath(folder)).parent
+    while not above.is_dir():
+        above = above.parent
+    return above
+
+
+def publish(made: Path, folder: Path) -> None:
+    """Let what was made take its place in the cache, unless another process has just made the same."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    try:
+        made.rename(folder)
+    except OSError:
+        if not corpus.is_prepared(folder):
+            raise
+
+
+def fill(made: Path, folder: Path) -> None:
+    """Move what was made into a folder, which may be there, or be the current one: last what says that all is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(made.iterdir(), key=lambda path: path.name == corpus.ABOUT):
+        path.rename(folder / path.name)
 
 
 def check_files(sources: Sequence[Source]) -> None:
@@ -104,7 +168,7 @@ def made_of(sources: Sequence[Source], text: Text | int, folder: Path, workers: 
     """Write the corpus, with a vocabulary made first where only its size is known, and describe it."""
     if not isinstance(text, int):
         return write(folder, sources, text, workers)
-    tokenizer = vocabulary.train(read(sources), text)
+    tokenizer = vocabulary.train(noted(read(sources)), text)
     with said_before():
         about = write(folder, sources, tokenizer, workers)
     if len(tokenizer) < text:
@@ -113,14 +177,15 @@ def made_of(sources: Sequence[Source], text: Text | int, folder: Path, workers: 
     return about
 
 
-def fingerprint_of(sources: Sequence[Source], text: Text | int) -> str:
-    """Hash what decides how a corpus comes out."""
-    made_of = [
-        corpus.FORMAT,
-        text if isinstance(text, int) else corpus.fingerprint_of(text),
-        *((files.fingerprint(one.name), one.kind, one.field, one.encoding) for one in sources),
-    ]
-    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+def noted(found: Iterator[str]) -> Iterator[str]:
+    """Say now and then how much was counted."""
+    characters, since = 0, time.monotonic()
+    for document in found:
+        characters += len(document)
+        if time.monotonic() - since > NOTED:
+            logger.info("counting for the vocabulary: %.1f M characters so far", characters / 1e6)
+            since = time.monotonic()
+        yield document
 
 
 def named(sources: Sequence[Source]) -> str:
@@ -157,18 +222,19 @@ def write(folder: Path, sources: Sequence[Source], text: Text, workers: int) -> 
     chinese = chinese_tokens(text)
     counts = np.zeros(len(text), np.int64)
     lengths, characters, left_out = [], 0, 0
-    noted = time.monotonic()
+    since, hashes = time.monotonic(), [hashlib.sha256(), hashlib.sha256()]
     with ExitStack() as stack:
         ids, starts = (stack.enter_context((folder / name).open("wb")) for name in (corpus.IDS, corpus.STARTS))
-        for part in encoded(chunks(read(sources)), text, dtype, workers):
-            ids.write(part.ids.tobytes())
-            starts.write(part.starts.tobytes())
+        for part in stack.enter_context(closing(encoded(chunks(read(sources)), text, dtype, workers))):
+            for handle, numbers, sha256 in zip((ids, starts), (part.ids, part.starts), hashes, strict=True):
+                handle.write(numbers.tobytes())
+                sha256.update(numbers.tobytes())
             lengths.append(part.lengths)
             counts += np.bincount(part.ids, minlength=len(text))
             characters, left_out = characters + part.characters, left_out + part.left_out
-            if time.monotonic() - noted > NOTED:
+            if time.monotonic() - since > NOTED:
                 logger.info("preparing: %.1f M tokens so far", counts.sum() / 1e6)
-                noted = time.monotonic()
+                since = time.monotonic()
     if not counts.sum():
         raise InputError(f"{named(sources)}: no text; expected some, with a blank line between documents")
     offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
@@ -179,6 +245,7 @@ def write(folder: Path, sources: Sequence[Source], text: Text, workers: int) -> 
     plain = tokens - (len(offsets) - 1)
     return {
         "format": corpus.FORMAT,
+        "fingerprint": "".join(sha256.hexdigest()[:32] for sha256 in hashes),
         "dtype": dtype,
         "tokens": tokens,
         "documents": len(offsets) - 1,
@@ -209,8 +276,12 @@ def chunks(found: Iterable[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def encoded(found: Iterator[list[str]], text: Text, dtype: str, workers: int) -> Iterator[Encoded]:
-    """Encode chunks in worker processes, in order; a small corpus, or one worker, needs none."""
+def encoded(found: Iterator[list[str]], text: Text, dtype: str, workers: int) -> Generator[Encoded]:
+    """Encode chunks in worker processes, in order; a small corpus, or one worker, needs none.
+
+    Raises:
+        InputError: a process was killed.
+    """
     made = (text.tokenizer.to_str(), text.special["end"], dtype)
     first: list[list[str]] = []
     if workers > 1:
@@ -220,15 +291,20 @@ def encoded(found: Iterator[list[str]], text: Text, dtype: str, workers: int) ->
         return
     words.jieba_words()  # writes jieba's cache once, before the workers read it
     # Not by fork: torch may have threads that hold locks.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, words.start_worker, made) as pool:
-        waiting: deque[Any] = deque()
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), words.start_worker, made)
+    try:
+        waiting: deque[Future[Encoded]] = deque()
         for chunk in chain(first, found):
-            waiting.append(pool.apply_async(words.encode, (chunk,)))
+            waiting.append(pool.submit(words.encode, chunk))
             if len(waiting) >= IN_FLIGHT * workers:
-                yield waiting.popleft().get()
+                yield waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().get()
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        reason = "a process that prepares the corpus was killed, as happens where memory runs out"
+        raise InputError(f"{reason}; lower --workers") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def report(sources: Sequence[Source], about: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,8 @@ from nlptasks.training.state import (
     LAST,
     LOG,
     STATE,
-    begin,
+    alone,
     check_folder,
-    cut_log,
     last_of,
     read_state,
     replace_last,
@@ -40,8 +40,8 @@ from nlptasks.training.trainer import Progress, Run, fit
 
 #: What `nlpk.json` calls a model that is no task's.
 TASK = "pretraining"
-#: Updates between two reports, at most.
-EVERY = 20
+#: Tokens between two reports, at most, for which the clock is looked at, too: some seconds on a CPU.
+EVERY = 61_440
 #: Seconds for measuring the machine.
 MEASURED = 1.0
 
@@ -101,7 +101,8 @@ class Pretraining:
         self.device = hardware.device(processes.join(device))
         self.dtype = hardware.dtype(self.settings.dtype, self.device)[0]
         backbone = None if plan.shape and not resume else weights.load(last_of(out) if resume else plan.backbone)
-        self.corpus = opened(plan, backbone.text if backbone else None, workers)
+        began_with = read_state(out)["data"][1:] if resume else ()
+        self.corpus = opened(plan, backbone.text if backbone else None, workers, began_with)
         torch.manual_seed(self.settings.seed)
         backbone = backbone or new(plan.shape or Shape(), self.settings, self.corpus)
         bert, self.text = backbone.bert, backbone.text
@@ -122,9 +123,12 @@ class Pretraining:
 
     def __iter__(self) -> Iterator[Report]:
         """Train to the end of the run or of its time, saving as it goes; an interrupt comes out when all is saved."""
-        if self.is_first:
-            begin(self.out, resume=self.resumed)
-        every = max(1, min(EVERY, self.run.steps // 100))
+        with alone(self.out, self.run.step if self.resumed else -1) if self.is_first else nullcontext():
+            yield from self.steps()
+
+    def steps(self) -> Iterator[Report]:
+        """Train and save, in a folder that is there."""
+        every = max(1, min(EVERY // self.settings.batch_tokens, self.run.steps // 100))
         try:
             for progress in fit(self.run, None, dtype=self.dtype, every=every):
                 with held_back():
@@ -153,19 +157,18 @@ class Pretraining:
         targets = sum(share * expected[name] for name, share in self.lessons.shares.items()) / phase.length
         cost = operations(self.model.bert.config, phase.length, targets)
         speed = progress.tokens_per_second * processes.count()
-        size = self.settings.batch_tokens
         return Report(
             step=progress.step,
             steps=progress.steps,
             epoch=progress.epoch,
-            tokens=progress.step * size,
+            tokens=self.lessons.tokens(progress.step),
             loss=progress.loss,
-            losses=self.teacher.means(),
+            losses=self.teacher.means(self.device),
             rate=progress.rate,
             tokens_per_second=speed,
             share_of_rate=speed * cost / self.machine,
             seconds=progress.seconds,
-            seconds_left=(progress.steps - progress.step) * size / max(1e-9, speed),
+            seconds_left=(self.lessons.tokens(progress.steps) - self.lessons.tokens(progress.step)) / max(1e-9, speed),
         )
 
     def keep(self, report: Report) -> None:
@@ -206,7 +209,7 @@ class Pretraining:
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
             "updates": self.run.step,
-            "tokens": self.run.step * self.settings.batch_tokens,
+            "tokens": self.lessons.tokens(self.run.step),
             "versions": checkpoint.versions(),
         }
         return {
@@ -225,7 +228,8 @@ class Pretraining:
 
     def save_last(self) -> None:
         """Write everything that the run goes on from to `last`, replacing it whole."""
-        state = {"plan": dataclasses.asdict(self.plan), "run": self.run.numbers(), "data": [self.corpus.fingerprint]}
+        data = [self.corpus.fingerprint, *(one["sha256"] for one in self.corpus.about["files"])]
+        state = {"plan": dataclasses.asdict(self.plan), "run": self.run.numbers(), "data": data}
 
         def write(folder: Path) -> None:
             self.save_model(folder)
@@ -235,18 +239,16 @@ class Pretraining:
         self.saved_step, self.saved_at = self.run.step, time.monotonic()
 
     def restore(self) -> None:
-        """Go on from `last`; the log is cut to what the state knows.
+        """Go on from `last`.
 
         Raises:
             InputError: the corpus is another one.
         """
         state = read_state(self.out)
-        if state["data"] != [self.corpus.fingerprint]:
+        if state["data"][0] != self.corpus.fingerprint:
             raise InputError(f"{self.out}: the corpus is not the one of the run; --resume needs the same text")
         self.run.restore(weights.read_tensors(last_of(self.out) / STATE), state["run"])
         self.saved_step = self.run.step
-        if self.is_first:
-            cut_log(self.out / LOG, self.run.step)
 
 
 def card(about: Mapping[str, Any]) -> str:

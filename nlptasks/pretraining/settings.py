@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nlptasks.errors import UsageError
+from nlptasks.training.settings import RANGES as USUAL_RANGES
 from nlptasks.training.settings import Ranges, TrainingSettings, check_ranges, flag
 
 OBJECTIVES = ("mlm", "lm", "unilm")
@@ -25,7 +26,7 @@ SHAPE_RANGES: Ranges = dict.fromkeys(
     ("layers", "width", "heads", "intermediate", "vocab_size"), (lambda x: x >= 1, "1 or more")
 )
 RANGES: Ranges = {
-    "tokens": (lambda x: x > 0, "more than 0"),
+    "tokens": (lambda x: 0 < x < math.inf, "more than 0"),
     "long_share": (lambda x: 0 <= x <= 1, "0 to 1"),
     "mask_rate": (lambda x: 0 < x < 1, "more than 0, below 1"),
     "dropout": (lambda x: 0 <= x < 1, "0 or more, below 1"),
@@ -124,6 +125,29 @@ class Settings(TrainingSettings):
         """Give the tokens of the longest rows of the run."""
         lengths = [self.length] * (self.long_share < 1) + [self.long_length] * (self.long_share > 0)
         return max(lengths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """How a model is scored on a text."""
+
+    length: int = 128
+    """Tokens of a row; one row of all there is where there is less."""
+    mask_rate: float = 0.15
+    """Share of the tokens that are hidden for mlm."""
+    tokens: float | None = None
+    """Read no more than these; all by default."""
+    seed: int = 1
+    """Decides what is hidden and where rows are split."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be scored with.
+
+        Raises:
+            UsageError: a number out of its range.
+        """
+        ranges = {**USUAL_RANGES, **RANGES}
+        check_ranges(self, {name: ranges[name] for name in ("length", "mask_rate", "tokens", "seed")})
 
 
 def shares(objectives: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,7 @@ _encoder: Encoder | None = None
 def start_worker(tokenizer: str, end: int, dtype: str) -> None:
     """Prepare a worker process, which remembers its encoder; there are as many as cores, so each keeps to one."""
     global _encoder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all; who asks for the work ends it
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     _encoder = Encoder(tokenizer, end, dtype)
 

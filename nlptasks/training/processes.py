@@ -6,10 +6,13 @@ Each process has all of the model and computes a part of each update, so that to
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
+
+from nlptasks.errors import InputError
 
 #: The others wait while the first one prepares a corpus, which may take hours.
 PATIENCE = timedelta(days=1)
@@ -42,9 +45,16 @@ def count() -> int:
 
 
 def wait() -> None:
-    """Wait for all others."""
+    """Wait for all others.
+
+    Raises:
+        InputError: one of them has ended; it has said why.
+    """
     if distributed.is_initialized():
-        distributed.barrier()
+        try:
+            distributed.barrier()
+        except RuntimeError as error:
+            raise InputError("another of the processes has ended; what it said tells why") from error
 
 
 def agreed(flag: bool, device: torch.device) -> bool:
@@ -54,6 +64,16 @@ def agreed(flag: bool, device: torch.device) -> bool:
     raised = torch.tensor(float(flag), device=device)
     distributed.all_reduce(raised, distributed.ReduceOp.MAX)
     return bool(raised)
+
+
+def summed(numbers: Sequence[float], device: torch.device) -> list[float]:
+    """Add up what each process counted."""
+    if not distributed.is_initialized():
+        return list(numbers)
+    together = torch.tensor(numbers, dtype=torch.float32, device=device)
+    distributed.all_reduce(together)
+    added: list[float] = together.tolist()
+    return added
 
 
 def add_up(model: nn.Module, total: Tensor) -> None:

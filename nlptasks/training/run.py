@@ -31,9 +31,8 @@ from nlptasks.training.state import (
     LAST,
     LOG,
     STATE,
-    begin,
+    alone,
     check_folder,
-    cut_log,
     last_of,
     read_state,
     replace_last,
@@ -112,12 +111,12 @@ class Training:
 
     def __iter__(self) -> Iterator[Progress]:
         """Train to the end, saving as it goes; where the caller stops or is interrupted, the state is saved first."""
-        begin(self.out, resume=self.resumed)
-        try:
-            yield from self.steps()
-        except (OSError, SafetensorError):
-            self.remove_useless()
-            raise
+        with alone(self.out, self.run.step if self.resumed else -1):
+            try:
+                yield from self.steps()
+            except (OSError, SafetensorError):
+                self.remove_useless()
+                raise
 
     def steps(self) -> Iterator[Progress]:
         """Train and save, in a folder that is there."""
@@ -234,14 +233,13 @@ class Training:
         self.saved_step, self.saved_at = self.run.step, time.monotonic()
 
     def restore(self) -> None:
-        """Go on from `last`; the log is cut to what the state knows."""
+        """Go on from `last`."""
         last = last_of(self.out)
         state = read_state(self.out)
         if state["data"] != [table.sha256 for table in (*self.tables, self.dev) if table]:
             raise InputError(f"{self.out}: the training or dev file has changed since; --resume needs the same data")
         self.run.restore(weights.read_tensors(last / STATE), state["run"])
         self.scores, self.saved_step = state["scores"], self.run.step
-        cut_log(self.out / LOG, self.run.step)
 
 
 def problem_of(task: Task[Any], row: object) -> str:

@@ -111,7 +111,7 @@ RANGES: Ranges = {
     ),
     **dict.fromkeys(
         ("epochs", "steps", "learning_rate", "warmup", "weight_decay", "clip", "save_every"),
-        (lambda x: x >= 0, "0 or more"),
+        (lambda x: 0 <= x < math.inf, "0 or more"),
     ),
     "seed": (lambda x: 0 <= x < 1 << 63, "0 or more, below 2^63"),
     **dict.fromkeys(("adaptive_scale", "adaptive_gain"), (lambda x: 0 <= x < 1, "0 or more, below 1")),
@@ -155,11 +155,14 @@ def points(pieces: str) -> list[tuple[int, float]]:
     Raises:
         UsageError: not such a list.
     """
+    expected = "update:share, … as in 0:0,100:1,1000:0.1, each 0 or more"
     try:
-        return sorted((int(place), float(share)) for place, share in (one.split(":") for one in pieces.split(",")))
+        found = sorted((int(place), float(share)) for place, share in (one.split(":") for one in pieces.split(",")))
     except ValueError as error:
-        expected = "update:share, … as in 0:0,100:1,1000:0.1"
         raise UsageError(f"setting pieces: found {pieces!r}, expected {expected}") from error
+    if not all(place >= 0 and 0 <= share < math.inf for place, share in found):
+        raise UsageError(f"setting pieces: found {pieces!r}, expected {expected}")
+    return found
 
 
 def factors(rates: str) -> list[tuple[str, float]]:

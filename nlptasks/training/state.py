@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +39,34 @@ def check_folder(out: Path, *, resume: bool) -> None:
     files.check_folder(out)
 
 
-def begin(out: Path, *, resume: bool) -> None:
-    """Make the folder of a run; the log of one that ended before its first save is no part of a new one."""
+@contextmanager
+def alone(out: Path, until: int) -> Iterator[None]:
+    """Make the folder of a run, in which no other may write meanwhile, and cut its log.
+
+    Args:
+        out: the folder.
+        until: the update that the run goes on from; what the log says of later ones is forgotten. -1 for a new run.
+
+    Raises:
+        UsageError: another run is under way there.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        (out / LOG).unlink(missing_ok=True)
+    with (out / LOG).open("a+b") as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until it is closed, as it is by a kill -9, too
+        except BlockingIOError as error:
+            raise UsageError(f"{out}: another run is under way there; wait for it, or choose another --out") from error
+        log.seek(0)
+        log.truncate(sum(map(len, takewhile(lambda line: step_of(line) <= until, log.readlines()))))
+        yield
+
+
+def step_of(line: bytes) -> float:
+    """Tell the update that a line of a log reports; one that a crash has damaged comes behind all."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def save_state(folder: Path, run: Run, state: Mapping[str, Any]) -> None:
@@ -65,14 +92,6 @@ def replace_last(out: Path, write: Callable[[Path], None]) -> None:
         last.rename(old)
     part.rename(last)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def cut_log(log: Path, step: int) -> None:
-    """Take from a log what came after an update, and a line that a crash left unfinished."""
-    if log.is_file():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        log.write_text("".join(kept), encoding="utf-8")
 
 
 def sync(path: Path) -> None:

@@ -35,7 +35,7 @@ def test_text_becomes_a_model_that_goes_on_and_is_scored(nlpk: Nlpk, text: Path,
     assert lines[0] == "nlpk: the vocabulary has 201 tokens of 230: the corpus holds no more"
     assert "a corpus.txt: 60 documents, 630 tokens, 0.0000% of them unknown" in lines[1]
     assert "1 x 16, " in lines[2]
-    assert "3 updates of 64 tokens; cpu, float32" in lines[2]
+    assert "3 updates, 192 tokens; cpu, float32" in lines[2]
     assert lines[-2].startswith("nlpk: step 3/3  loss ")
     assert lines[-1] == f"nlpk: model in {first}; use it with --backbone {first}"
     more = ("--backbone", first, "--objectives", "mlm=0.5,lm=0.5", "--tokens", "1e2")
@@ -88,7 +88,7 @@ def test_a_stopped_run_is_scored_and_goes_on_with_its_own_text_only(nlpk: Nlpk, 
     assert f"{out}: a run that is not complete; its last state is scored" in scored.err
     refused = nlpk("pretrain", other, "--resume", out)
     assert refused.status == 2
-    said = f"{other}: not the corpus that the run began with; give the same files, or none"
+    said = f"{other}: not the corpus that the run began with; --resume needs the same files"
     assert refused.err.splitlines()[-1] == f"nlpk: {said}"
     again = nlpk("pretrain", text, "--out", out, *SMALL, *SHORT)
     assert again.complaint == f"{out}: not an empty folder; choose another --out, or go on with --resume {out}"
@@ -129,7 +129,7 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
     out = tmp_path / "out"
     with spawn("pretrain", text, "--out", out, "--steps", 10**6, "--save-every", 0, *SMALL, *SHORT) as process:
         assert process.stderr
-        while b"updates of" not in (line := process.stderr.readline()):
+        while b" updates, " not in (line := process.stderr.readline()):
             assert line
         while not (out / "last").is_dir():
             assert process.poll() is None
@@ -149,9 +149,16 @@ def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path
         (("-",), "-: a pipe, which cannot be read twice; write the text to a file, and name that"),
         (("/dev/null",), "/dev/null: a pipe, which cannot be read twice"),
         (("full",), "full: a folder, and not one made with --prepare; name the files in it"),
-        (("prepared", "--field", "body"), "prepared: prepared already; leave out --format, --field and --encoding"),
+        (
+            ("prepared", "--field", "body"),
+            "prepared: prepared already; leave out --format, --field, --columns and --encoding",
+        ),
         (("prepared", "--prepare", "P"), "prepared: prepared already; name the files that it was made of"),
         (("--resume", "R", "--field", "body"), "--field: says how CORPUS is read; name CORPUS, too"),
+        (("--eval", "short.txt", "--steps", 0), "--eval has no use for --steps; leave it out"),
+        (("--eval", "no-such.txt", "--length", 513), "--length 513: expected 8 to 512, the model's positions"),
+        (("short.txt", "--schedule", "piecewise", "--pieces", "0:-5"), "found '0:-5', expected update:share"),
+        (("short.txt", "--prepare", "P", "--backbone", "B", "--vocab-size", 300), "leave out --vocab-size"),
         (("--eval", "short.txt", "--eval", "no-such.txt"), "no-such.txt: there is no such file"),
         (("binary.txt",), "this is a binary file"),
         (("short.txt",), "tokens do not fill a row, which has 126 and two special ones; lower --length"),

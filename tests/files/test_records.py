@@ -294,7 +294,11 @@ def test_neither_utf_8_nor_gb18030() -> None:
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("gb18300", r"did you mean gb18030\?"), ("?!", "utf-8, gb18030 and utf-16"), ("base64", "did you mean")],
+    [
+        ("gb18300", r"did you mean gb18030\?"),
+        ("?!", "utf-8, gb18030 and utf-16"),
+        ("base64", "utf-8, gb18030 and utf-16"),
+    ],
 )
 def test_unknown_encodings(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=rf"^unknown encoding '{'[?]!' if name == '?!' else name}'; {hint}"):

@@ -2,6 +2,7 @@ import json
 import lzma
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "c.txt"
 
 
-def found(path: Path, **options: str) -> list[str]:
+def found(path: Path, **options: Any) -> list[str]:  # noqa: ANN401
     return list(read(Source(str(path), **options)))
 
 
@@ -85,11 +86,60 @@ def test_records_without_the_field_are_counted(tmp_path: Path, caplog: pytest.Lo
     path.write_text('{"text": "甲"}\n\n{"t": 1}\n{no\n', encoding="utf-8")
     with caplog.at_level("INFO"):
         assert found(path) == ["甲"]
-    said = "c.jsonl:3: no text in the field 'text'; records that cannot be used: 2, this being the first"
-    assert caplog.messages[0].endswith(said)
+    first = "c.jsonl:3: found the fields t, expected text; name the text's with --field"
+    assert caplog.messages[0].endswith(f"{first}; records that cannot be used: 2, this being the first")
     path.write_text('{"t": "甲"}\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"c\.jsonl:1: no text in the field 'text'; name the field .* with --field"):
+    with pytest.raises(InputError, match=r"c\.jsonl:1: found the fields t, expected text; name .* with --field"):
         found(path)
+
+
+def test_half_a_character_spoils_only_its_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"text": "甲"}\n{"text": "乙\\ud83d"}\n{"text": [1]}\n', encoding="utf-8")
+    with caplog.at_level("INFO"):
+        assert found(path) == ["甲"]
+    assert "c.jsonl:2: found half a character (a lone surrogate) at 2" in caplog.text
+
+
+@pytest.mark.parametrize("content", ['{"text": "甲"}\n{"text": "乙"}\n', '[{"text": "甲"},\n {"text": "乙"}]'])
+def test_a_json_file_holds_lines_or_a_list(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(content, encoding="utf-8")
+    assert found(path) == ["甲", "乙"]
+
+
+def test_a_table_without_a_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.tsv"
+    path.write_text("1\t甲\n2\t乙\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"c\.tsv:1: found the columns 1, 甲, expected text"):
+        found(path)
+    assert found(path, columns=("id", "text")) == ["甲", "乙"]
+
+
+def test_only_the_last_ending_tells_the_format() -> None:
+    kinds = {name: Source(name).kind for name in ("notes.csv.txt", "a.tsv.gz", "a.json.xz", "b", "v1.jsonl")}
+    assert kinds == {"notes.csv.txt": "text", "a.tsv.gz": "tsv", "a.json.xz": "json", "b": "text", "v1.jsonl": "jsonl"}
+
+
+@pytest.mark.parametrize("tail", ["今天天气很好。\n".encode("gb18030") * 9000, bytes(range(128, 256)) * 900])
+def test_text_that_becomes_something_else_on_the_way_is_refused(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "c.txt"
+    path.write_bytes("今天天气很好。\n".encode() * 60_000 + tail)
+    with pytest.raises(InputError, match=r"c\.txt: \d+% of a part of it is not text in UTF-8 or GB18030; name its"):
+        found(path)
+
+
+def test_a_few_damaged_characters_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_bytes(("今天天气很好。\n".encode() * 900 + b"\xff\n") * 99)
+    assert len(found(path)) == 901 * 99
+
+
+def test_utf_16_without_a_mark_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_bytes("今天\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"give --encoding utf-16-le or -be: there is no byte order mark"):
+        found(path, encoding="utf-16")
 
 
 def test_what_is_no_text_is_refused(path: Path) -> None:

@@ -11,7 +11,7 @@ from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.evaluation import Examined, examine
 from nlptasks.pretraining.model import Model
 from nlptasks.pretraining.plan import head_of, new
-from nlptasks.pretraining.settings import Settings, Shape
+from nlptasks.pretraining.settings import Examination, Settings, Shape
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ def model(corpus: Corpus) -> Model:
 
 
 def examined(model: Model, corpus: Corpus, **options: Any) -> Examined:  # noqa: ANN401
-    return examine(model, corpus, device=CPU, dtype=torch.float32, **options)
+    return examine(model, corpus, Examination(**options), device=CPU, dtype=torch.float32)
 
 
 def test_a_model_that_knows_nothing_guesses_evenly(model: Model, corpus: Corpus) -> None:
@@ -40,7 +40,7 @@ def test_a_model_that_knows_one_token_is_right_where_it_comes(model: Model, corp
     token = int(corpus.ids[corpus.ids != corpus.text.special["end"]][0])
     with torch.no_grad():
         model.head.bias[token] = 50
-    found = evaluation.examine(model, corpus, device=CPU, dtype=torch.float32, length=32, mask_rate=0.9)
+    found = examined(model, corpus, length=32, mask_rate=0.9)
     share = float((corpus.ids == token).sum()) / float((corpus.ids != corpus.text.special["end"]).sum())
     assert found.scores["mlm_accuracy"] == pytest.approx(share, abs=0.03)
 
@@ -61,9 +61,24 @@ def test_tokens_bound_what_is_read(model: Model, corpus: Corpus) -> None:
 
 
 def test_a_length_without_positions_is_refused(model: Model, corpus: Corpus) -> None:
-    for length in (7, 513):
-        with pytest.raises(UsageError, match=f"--length {length}: expected 8 to 512"):
-            examined(model, corpus, length=length)
+    with pytest.raises(UsageError, match="--length 513: expected 8 to 512"):
+        examined(model, corpus, length=513)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("length", 7, "8 or more"),
+        ("tokens", math.nan, "more than 0"),
+        ("tokens", math.inf, "more than 0"),
+        ("mask_rate", 1.0, "more than 0, below 1"),
+        ("seed", -1, "0 or more, below"),
+    ],
+)
+def test_numbers_that_nothing_can_be_scored_with_are_refused(name: str, value: float, said: str) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} {value:g}: expected {said}"):
+        Examination(**options)
 
 
 def test_a_model_without_a_head_is_refused(tiny_folder: str) -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,19 @@ def test_an_update_is_known_by_its_number(corpus: Corpus) -> None:
 
 def test_how_long_a_run_is(corpus: Corpus) -> None:
     assert lessons(corpus, steps=None, tokens=96 * 5.5).steps == 6
-    assert lessons(corpus, steps=None, epochs=2.0).steps == -(-2 * corpus.tokens // 96)
+    content = 0.7 * 6 * 14 + 0.3 * 3 * 30  # of the corpus's own tokens, in rows of 16 and of 32
+    assert lessons(corpus, steps=None, epochs=2.0).steps == math.ceil(2 * corpus.tokens / content)
     assert lessons(corpus, steps=7).steps == 7
+
+
+def test_what_is_counted_is_what_is_read(corpus: Corpus) -> None:
+    made = lessons(corpus, batch_tokens=100)  # six rows of 16 and three of 32: four tokens of each update are left
+    whole = [one.tokens for update in made.work(0) for one in update]
+    assert set(whole) == {96}
+    assert [made.tokens(updates) for updates in (0, 3, 10)] == [0, 288, sum(whole)]
+    uneven = lessons(corpus, length=16, long_length=40, batch_tokens=100)  # 96, then 80
+    assert uneven.tokens(10) == sum(one.tokens for update in uneven.work(0) for one in update) == 7 * 96 + 3 * 80
+    assert lessons(corpus, steps=None, tokens=960.0, batch_tokens=100).steps == 10
 
 
 @pytest.mark.parametrize(("accumulation", "processes"), [(1, 1), (3, 1), (1, 2), (2, 3)])

@@ -1,5 +1,6 @@
 import lzma
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from nlptasks import places
 from nlptasks.backbone import weights
 from nlptasks.errors import InputError, UsageError
 from nlptasks.pretraining import corpus as module
-from nlptasks.pretraining import preparing
+from nlptasks.pretraining import preparing, words
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
 from nlptasks.pretraining.preparing import prepare
@@ -18,6 +19,10 @@ from nlptasks.pretraining.preparing import prepare
 def same(one: Corpus, other: Corpus) -> bool:
     names = (module.IDS, module.STARTS, module.OFFSETS, "tokenizer.json")
     return all((one.folder / name).read_bytes() == (other.folder / name).read_bytes() for name in names)
+
+
+def killed(documents: list[str]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def caches() -> int:
@@ -42,6 +47,43 @@ def test_a_corpus_is_prepared_once(text_file: Path, monkeypatch: pytest.MonkeyPa
     assert prepare(sources, 300).folder == one.folder
     with pytest.raises(TypeError):
         prepare(sources[:1], 300)
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_a_corpus_is_named_as_its_files_are_now(text_file: Path, tmp_path: Path) -> None:
+    prepare([Source(str(text_file))], 301)
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(text_file.read_bytes())
+    assert prepare([Source(str(copy))], 301).name == "copy.txt"
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_the_current_folder_and_a_link_may_be_filled(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "behind")
+    (tmp_path / "behind").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made = [prepare([Source(str(text_file))], 300, out=Path(out)) for out in (".", "../link", "../new/one")]
+    assert same(*made[:2])
+    assert same(*made[1:])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["behind", "here", "link", "new"]
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_where_a_corpus_cannot_be_put_is_said_before_any_work(text_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made or written"):
+        prepare([Source("no such file")], 300, out=tmp_path / "file" / "x")
+
+
+def test_a_worker_that_is_killed_is_told(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "CHUNK", 100)
+    monkeypatch.setattr(preparing, "SMALL", 400)
+    monkeypatch.setattr(words, "encode", killed)
+    with pytest.raises(InputError, match=r"a process that prepares the corpus was killed, .*; lower --workers"):
+        prepare([Source(str(text_file))], 303, workers=2)
 
 
 @pytest.mark.usefixtures("by_pairs")

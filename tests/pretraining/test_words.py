@@ -1,4 +1,5 @@
 import logging
+import signal
 import sys
 
 import pytest
@@ -85,5 +86,8 @@ def test_a_worker_is_prepared_first(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="encode was called before start_worker"):
         words.encode(["今"])
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    ignored = list[object]()
+    monkeypatch.setattr("signal.signal", lambda *what: ignored.append(what))
     words.start_worker(TEXT.tokenizer.to_str(), TEXT.special["end"], "uint16")
+    assert ignored == [(signal.SIGINT, signal.SIG_IGN)]
     assert len(words.encode(["今天"]).ids) == 3

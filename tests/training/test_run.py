@@ -366,6 +366,26 @@ def test_a_folder_that_holds_something_is_not_trained_into(plan: MakePlan, tmp_p
     assert [json.loads(line)["step"] for line in (tmp_path / "empty" / "log.jsonl").open()] == [1]
 
 
+def test_two_runs_do_not_write_into_one_folder(plan: MakePlan, tmp_path: Path) -> None:
+    one, other = (Training(plan(), tmp_path / "out", device="cpu") for _ in range(2))
+    steps: Any = iter(one)
+    next(steps)
+    before = (tmp_path / "out" / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="out: another run is under way there; wait for it, or choose another --out"):
+        next(iter(other))
+    assert (tmp_path / "out" / "log.jsonl").read_bytes() == before
+    steps.close()
+    trained(plan(), tmp_path / "out", resume=True)
+
+
+def test_a_damaged_log_does_not_keep_a_run_from_going_on(plan: MakePlan, tmp_path: Path) -> None:
+    trained(plan(), tmp_path / "out", stop=3)
+    with (tmp_path / "out" / "log.jsonl").open("ab") as damaged:
+        damaged.write(b"\xffgarbage\n{")
+    trained(plan(), tmp_path / "out", resume=True)
+    assert [line["step"] for line in log(tmp_path / "out")] == list(range(1, 13))
+
+
 def test_one_row_is_too_few_to_learn_from(plan: MakePlan, tmp_path: Path) -> None:
     (tmp_path / "one.tsv").write_text("a\tb\tscore\n今\t天\t3\n")
     with pytest.raises(InputError, match=r"one\.tsv: one row; expected 2 or more to learn from"):
