@@ -40,8 +40,8 @@ from nlptasks.training.trainer import Progress, Run, fit
 
 #: What `nlpk.json` calls a model that is no task's.
 TASK = "pretraining"
-#: Tokens between two reports, at most, for which the clock is looked at, too: some seconds on a CPU.
-EVERY = 61_440
+#: Updates, and tokens, between two reports at most; then the clock is looked at, too: some seconds on a CPU.
+EVERY, READ = 20, 61_440
 #: Seconds for measuring the machine.
 MEASURED = 1.0
 
@@ -128,7 +128,7 @@ class Pretraining:
 
     def steps(self) -> Iterator[Report]:
         """Train and save, in a folder that is there."""
-        every = max(1, min(EVERY // self.settings.batch_tokens, self.run.steps // 100))
+        every = max(1, min(EVERY, READ // self.settings.batch_tokens, self.run.steps // 100))
         try:
             for progress in fit(self.run, None, dtype=self.dtype, every=every):
                 with held_back():
