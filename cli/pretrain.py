@@ -94,12 +94,8 @@ def pretrain(values: Mapping[str, Any]) -> None:
 
 def refuse(values: Mapping[str, Any], way: str, taken: tuple[str, ...]) -> None:
     """Refuse flags that one way to use the command has no use for."""
-    unset: tuple[object, ...] = (None, False)
-    others = [
-        name
-        for name, value in values.items()
-        if not any(value is one for one in unset) and value != [] and name not in taken
-    ]
+    given = {name for name, value in values.items() if value is not None and value is not False and value != []}
+    others = [name for name in values if name in given and name not in taken]
     if others:
         named = ", ".join("CORPUS" if name == "corpus" else "--" + name.replace("_", "-") for name in others)
         raise UsageError(f"{way} has no use for {named}; leave it out")

@@ -4,6 +4,7 @@ A stream goes through stages: bytes as they arrive, decompressed (`streams`), li
 (`records`, `tables`, `items`). Each is a generator that hands on what is there, so a pipe is answered line by line.
 """
 
+from nlptasks.files.lines import LOST
 from nlptasks.files.record import Naming, Parts, Readers, Record
 from nlptasks.files.records import EXTENSIONS, FORMATS, read_records, read_stream, read_text
 from nlptasks.files.streams import MAGIC, extension, open_bytes
@@ -12,6 +13,7 @@ from nlptasks.files.writing import check_file, check_folder, fingerprint, part_o
 __all__ = [
     "EXTENSIONS",
     "FORMATS",
+    "LOST",
     "MAGIC",
     "Naming",
     "Parts",

@@ -29,6 +29,11 @@ SHARES = {"utf-8": 0.5, "gb18030": 0.9}
 WIDER = {"utf-8-sig": "utf-8", "gb2312": "gb18030", "gbk": "gb18030"}
 SAMPLE = 1 << 20
 
+#: Stands in pieces of text for what could not be decoded; no text can hold it.
+LOST = "\udcff"
+MARKED = "nlpk.marked"  # the name of the error handler that puts it there
+codecs.register_error(MARKED, lambda error: (LOST, error.end))  # type: ignore[attr-defined]
+
 log = logging.getLogger(__name__)
 
 #: Number, text without its end, problem.
@@ -53,11 +58,11 @@ def lines_of(handle: BinaryIO, source: str, encoding: str | None) -> Iterator[Li
 
 
 def pieces_of_text(stream: BinaryIO, source: str, encoding: str | None) -> Iterator[str]:
-    """Decode a stream piece by piece, line ends as LF, and close it."""
+    """Decode a stream piece by piece, line ends as LF, LOST for what is no text in the encoding, and close it."""
     with closing(stream):
         head = b"" if encoding else head_of(stream, source)
         name = Decoder(source, encoding, head).encoding
-        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(name)("replace"), translate=True)
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(name)(MARKED), translate=True)
         try:
             yield decoder.decode(head).removeprefix("\ufeff")
             for piece in arriving(stream, source):

@@ -103,7 +103,7 @@ def read(handle: BinaryIO, source: str, format: str | None, encoding: str | None
 def read_text(source: str | Path, *, encoding: str | None = None) -> Iterator[str]:
     """Read a file, compressed or not, as pieces of text: in constant memory, however long its lines are.
 
-    Line ends become LF, and what is not text in the encoding U+FFFD. The file is opened at once.
+    Line ends become LF, and what is not text in the encoding LOST. The file is opened at once.
 
     Args:
         source: file name, or `-`.

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from nlptasks import files, rows
-from nlptasks.errors import InputError, RecordError
+from nlptasks.errors import InputError, RecordError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 LONGEST = 1 << 16
 #: Share of a stretch of text that may be lost in decoding.
 UNREADABLE = 0.01
+#: The same of a text that is shorter than such a stretch: its few characters say less.
+OF_SHORT = 0.2
 #: Characters at the start of a file that tell whether blank lines part its documents.
 SAMPLE = 1 << 20
 BLANK = re.compile(r"\n[^\S\n]*\n\s*")
@@ -44,6 +46,17 @@ class Source:
         by_name = "json" if ending == ".json" else files.EXTENSIONS.get(ending, "text")
         return self.format or ("jsonl" if self.field and by_name == "text" else by_name)
 
+    def check(self) -> None:
+        """Refuse what does nothing in a file of this format.
+
+        Raises:
+            UsageError: columns of what is no table, or a field of plain text.
+        """
+        if self.columns and self.kind not in ("tsv", "csv"):
+            raise UsageError(f"{self.name}: --columns names those of TSV and CSV files; leave it out, or give --format")
+        if self.field and self.kind == "text":
+            raise UsageError(f"{self.name}: plain text has no fields; leave out --field, or --format text")
+
 
 def read(source: Source) -> Iterator[str]:
     """Read the documents of a file, none of them blank or longer than LONGEST characters.
@@ -63,26 +76,31 @@ def readable(pieces: Iterator[str], source: Source) -> Iterator[str]:
     """Hand on a text, of which a character that cannot be decoded now and then does no harm.
 
     Raises:
-        InputError: at its start, or in some stretch of it, too many cannot.
+        InputError: in some stretch of LONGEST characters, or in all of a short text, too many cannot.
     """
     stretch = lost = 0
-    begun = False
+    is_short = True
     for piece in pieces:
-        stretch, lost = stretch + len(piece), lost + piece.count("\N{REPLACEMENT CHARACTER}")
-        if stretch >= LONGEST or (stretch and not begun):
-            check_lost(source, lost, stretch)
-            begun, stretch, lost = True, 0, 0
-        yield piece
-    check_lost(source, lost, LONGEST)
+        for start in range(0, len(piece), LONGEST):
+            part = piece[start : start + LONGEST]
+            stretch, lost = stretch + len(part), lost + part.count(files.LOST)
+            if stretch >= LONGEST:
+                check_lost(source, lost, stretch, UNREADABLE)
+                stretch, lost, is_short = 0, 0, False
+            yield part.replace(files.LOST, "\N{REPLACEMENT CHARACTER}")
+    if is_short:
+        check_lost(source, lost, stretch, OF_SHORT)
+    else:
+        check_lost(source, lost, LONGEST, UNREADABLE)
 
 
-def check_lost(source: Source, lost: int, stretch: int) -> None:
-    """Refuse a stretch of text of which too many characters cannot be decoded.
+def check_lost(source: Source, lost: int, stretch: int, most: float) -> None:
+    """Refuse a stretch of text of which a larger share than `most` cannot be decoded.
 
     Raises:
         InputError: it is so.
     """
-    if lost > UNREADABLE * stretch:
+    if lost > most * stretch:
         found = f"{lost / stretch:.0%} of a part of it is not text in {source.encoding or 'UTF-8 or GB18030'}"
         raise InputError(f"{source.name}: {found}; name its encoding with --encoding, or mend the file")
 
@@ -123,15 +141,16 @@ def from_records(source: Source) -> Iterator[str]:
         InputError: no record has the field.
     """
     field, bad, first, found = source.field or "text", 0, "", False
-    told = source.format or (None if source.kind == "json" else source.kind)  # of .json, its beginning tells the form
+    is_json = source.kind == "json" and files.extension(Path(source.name).name) == ".json"
+    told = None if is_json else source.kind  # of .json, lines or a list, its beginning tells the form
     records = files.read_records(
         source.name, format=told, columns=source.columns, names=(field,), encoding=source.encoding, needed=field
     )
     for record in records:
         try:
             text = rows.convert(record.fields[field], str)
-            if record.problem:
-                raise RecordError(record.problem)
+            if record.problem or not text.strip():
+                raise RecordError(record.problem or "no text")
         except KeyError:
             there = ", ".join(record.fields) or "none"
             problem = record.problem or f"found the fields {there}, expected {field}; name the text's with --field"

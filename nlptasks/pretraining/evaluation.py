@@ -21,7 +21,7 @@ from nlptasks.pretraining.model import Model
 from nlptasks.pretraining.objectives import Rules
 from nlptasks.pretraining.sequences import Packed
 from nlptasks.pretraining.settings import OBJECTIVES, SHORTEST, Examination
-from nlptasks.training.state import LAST
+from nlptasks.training.state import state_in
 
 logger = logging.getLogger(__name__)
 #: Tokens that go through the model at once.
@@ -49,8 +49,8 @@ def load(folder: str | Path | None) -> tuple[weights.Backbone, Model]:
     Raises:
         ModelError: it cannot be loaded, or has no head for masked words.
     """
-    stopped = Path(folder or "") / LAST
-    if folder and not (stopped.parent / "config.json").is_file() and (stopped / "config.json").is_file():
+    stopped = state_in(Path(folder)) if folder else None
+    if stopped and not (stopped.parent / "config.json").is_file():
         logger.info("%s: a run that is not complete; its last state is scored", folder)
         folder = stopped
     backbone = weights.load(folder)

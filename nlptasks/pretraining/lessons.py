@@ -96,7 +96,7 @@ class Lessons:
         whole, content = (self.mean_update(settings, special) for special in (0, SPECIAL))
         self.per_epoch = corpus.tokens / content
         updates = settings.tokens / whole if settings.tokens else settings.epochs * self.per_epoch
-        self.steps = max(1, math.ceil(round(updates, 6))) if settings.steps is None else settings.steps
+        self.steps = max(math.ceil(round(updates, 6)), int(updates > 0)) if settings.steps is None else settings.steps
         turn = round((1 - settings.long_share) * self.steps)
         self.phases: list[Phase] = []
         for length, first, end in ((settings.length, 0, turn), (settings.long_length, turn, self.steps)):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlptasks import files
 from nlptasks.backbone.bert import Bert, Config
 from nlptasks.backbone.heads import TokenHead
 from nlptasks.backbone.text import Text
@@ -90,7 +89,7 @@ def kept(sources: tuple[Source, ...], text: Text | None, size: int, began_with: 
     """
     if text is None or not began_with or corpus.is_prepared(sources[0].name):
         return None
-    if [files.fingerprint(one.name) for one in sources] != list(began_with):
+    if preparing.hashes_of(sources) != list(began_with):
         raise InputError(f"{sources[0].name}: not the corpus that the run began with; --resume needs the same files")
     found = preparing.kept(sources, size)
     return found if found and corpus.fingerprint_of(found.text) == corpus.fingerprint_of(text) else None

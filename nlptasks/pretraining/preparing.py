@@ -61,21 +61,23 @@ def prepare(
         UsageError: the folder holds something already, or jieba is not installed.
     """
     check_files(sources)
-    if out is None and (found := kept(sources, text)):
+    if out is not None:
+        check_out(out)
+    elif found := kept(sources, text):
         report(sources, found.about)
         return found
+    hashes = hashes_of(sources)
+    folder = out or in_cache(sources, text, hashes)
     if out is None:
-        folder = in_cache(sources, text)
         folder.parent.mkdir(parents=True, exist_ok=True)
         data.forget_unused(folder.parent, corpus.ABOUT)
-    else:
-        folder = out
-        check_out(out)
     with tempfile.TemporaryDirectory(dir=nearest(folder), prefix=f"{folder.name}.") as work:
         made = Path(work, "made")
         made.mkdir()
         about = made_of(sources, text, made, workers or os.cpu_count() or 1)
-        about["files"] = listed(sources, [files.fingerprint(one.name) for one in sources])
+        about["files"] = listed(sources, hashes)
+        if hashes_of(sources) != hashes:
+            raise InputError(f"{named(sources)}: changed while it was read; wait until it is whole")
         (made / corpus.ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if out is None:
             publish(made, folder)
@@ -85,25 +87,30 @@ def prepare(
     return corpus.open_folder(folder)
 
 
-def in_cache(sources: Sequence[Source], text: Text | int) -> Path:
-    """Name the folder in the cache for what is made of these files in this way."""
-    made_of = [
+def hashes_of(sources: Sequence[Source]) -> list[str]:
+    """Compute the SHA-256 of files."""
+    return [files.fingerprint(one.name) for one in sources]
+
+
+def in_cache(sources: Sequence[Source], text: Text | int, hashes: Sequence[str]) -> Path:
+    """Name the folder in the cache for what is made of these files, of which the hashes are known, in this way."""
+    decides = [
         corpus.FORMAT,
         RECIPE,
         text if isinstance(text, int) else corpus.fingerprint_of(text),
-        *((files.fingerprint(one.name), one.kind, one.field, one.encoding, one.columns) for one in sources),
+        *zip(hashes, ((one.kind, one.field, one.encoding, one.columns) for one in sources), strict=True),
     ]
-    return places.cache() / "corpora" / hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:32]
+    return places.cache() / "corpora" / hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
 
 
 def kept(sources: Sequence[Source], text: Text | int) -> Corpus | None:
     """Open the corpus that was made of the same bytes before, whatever the files were called."""
-    folder = in_cache(sources, text)
+    hashes = hashes_of(sources)
+    folder = in_cache(sources, text, hashes)
     if not corpus.is_prepared(folder):
         return None
     (folder / corpus.ABOUT).touch()
     found = corpus.open_folder(folder)
-    hashes = [one["sha256"] for one in found.about["files"]]
     return replace(found, about={**found.about, "files": listed(sources, hashes)})
 
 
@@ -125,8 +132,8 @@ def check_out(out: Path) -> None:
 
 
 def nearest(folder: Path) -> Path:
-    """Find where to work, on the disk of a folder that need not be there yet."""
-    above = Path(os.path.realpath(folder)).parent
+    """Find where to work: in a folder, or, where it is not there yet, in the nearest above, on the same disk."""
+    above = Path(os.path.realpath(folder))
     while not above.is_dir():
         above = above.parent
     return above
@@ -151,13 +158,14 @@ def fill(made: Path, folder: Path) -> None:
 
 
 def check_files(sources: Sequence[Source]) -> None:
-    """Refuse folders where files are expected.
+    """Refuse folders where files are expected, and what does not go with a file's format.
 
     Raises:
-        UsageError: one is a prepared corpus.
+        UsageError: one is a prepared corpus, or is to be read in a way that its format does not know.
         InputError: one is another folder.
     """
     for one in sources:
+        one.check()
         if corpus.is_prepared(one.name):
             raise UsageError(f"{one.name}: prepared already; name the files that it was made of")
         if Path(one.name).is_dir():

@@ -124,6 +124,7 @@ class Pretraining:
     def __iter__(self) -> Iterator[Report]:
         """Train to the end of the run or of its time, saving as it goes; an interrupt comes out when all is saved."""
         with alone(self.out, self.run.step if self.resumed else -1) if self.is_first else nullcontext():
+            processes.wait()  # for the first, who alone may be refused
             yield from self.steps()
 
     def steps(self) -> Iterator[Report]:

@@ -155,13 +155,13 @@ def score_predictions(
     """
     try:
         told = [str(prediction["answer"]) for prediction, _ in paired(predictions, labelled)]
-        confidences = [float(prediction["score"]) for prediction in predictions if "score" in prediction]
-    except (KeyError, TypeError, ValueError) as error:
+        confidences = [prediction.get("score") for prediction in predictions]
+    except (AttributeError, KeyError, TypeError) as error:
         raise InputError(
             'a prediction without an answer; expected lines with {"prediction": {"answer": text, "score": number}}'
         ) from error
-    sure = confidences if len(confidences) == len(told) else None
-    return scored(told, [row.answers or [] for row in labelled], sure)
+    sure = all(isinstance(one, int | float) and not isinstance(one, bool) for one in confidences)
+    return scored(told, [row.answers or [] for row in labelled], confidences if sure else None)
 
 
 def examples(loaded: Loaded) -> list[Row]:

@@ -70,7 +70,7 @@ def draw(folder: Path, out: Path) -> None:
     labels = {"losses": "nats a target" if "losses" in reports[0] else "loss", "scores": "score"}
     figure = Figure(figsize=(8, 3.5 * max(1, len(groups))), layout="constrained")
     if (name := folder.resolve().name).isascii():  # the usual fonts have nothing else
-        figure.suptitle(name)
+        figure.suptitle(name, parse_math=False)
     for number, (group, found) in enumerate(groups.items(), 1):
         axes = figure.add_subplot(len(groups), 1, number, xlabel="update", ylabel=labels[group])
         for name, (steps, values) in found.items():

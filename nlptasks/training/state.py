@@ -48,7 +48,7 @@ def alone(out: Path, until: int) -> Iterator[None]:
         until: the update that the run goes on from; what the log says of later ones is forgotten. -1 for a new run.
 
     Raises:
-        UsageError: another run is under way there.
+        UsageError: another run is under way there, or has left something since a new one began to prepare.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOG).open("a+b") as log:
@@ -56,6 +56,8 @@ def alone(out: Path, until: int) -> Iterator[None]:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until it is closed, as it is by a kill -9, too
         except BlockingIOError as error:
             raise UsageError(f"{out}: another run is under way there; wait for it, or choose another --out") from error
+        if until < 0:
+            check_folder(out, resume=False)
         log.seek(0)
         log.truncate(sum(map(len, takewhile(lambda line: step_of(line) <= until, log.readlines()))))
         yield

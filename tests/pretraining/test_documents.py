@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nlptasks.errors import InputError
+from nlptasks.errors import InputError, UsageError
 from nlptasks.pretraining import documents
 from nlptasks.pretraining.documents import LONGEST, Source, read, split
 
@@ -95,10 +95,11 @@ def test_records_without_the_field_are_counted(tmp_path: Path, caplog: pytest.Lo
 
 def test_half_a_character_spoils_only_its_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "c.jsonl"
-    path.write_text('{"text": "甲"}\n{"text": "乙\\ud83d"}\n{"text": [1]}\n', encoding="utf-8")
+    path.write_text('{"text": "甲"}\n{"text": "乙\\ud83d"}\n{"text": [1]}\n{"text": " "}\n', encoding="utf-8")
     with caplog.at_level("INFO"):
         assert found(path) == ["甲"]
     assert "c.jsonl:2: found half a character (a lone surrogate) at 2" in caplog.text
+    assert "records that cannot be used: 3" in caplog.text
 
 
 @pytest.mark.parametrize("content", ['{"text": "甲"}\n{"text": "乙"}\n', '[{"text": "甲"},\n {"text": "乙"}]'])
@@ -133,6 +134,32 @@ def test_a_few_damaged_characters_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "c.txt"
     path.write_bytes(("今天天气很好。\n".encode() * 900 + b"\xff\n") * 99)
     assert len(found(path)) == 901 * 99
+
+
+def test_what_was_lost_before_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    path.write_bytes("今天\ufffd\ufffd天气\n".encode() + "天气".encode() + b"\xff\n")
+    assert found(path) == ["今天\ufffd\ufffd天气", "天气\ufffd"]
+
+
+def test_a_bad_stretch_within_good_text_is_refused(tmp_path: Path) -> None:
+    path, good = tmp_path / "c.txt", "今天天气很好。\n".encode() * 20_000
+    path.write_bytes(good + b"\xff" * 3000 + good)
+    with pytest.raises(InputError, match=r"c\.txt: \d+% of a part of it is not text in UTF-8 or GB18030"):
+        found(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("c.txt", {"columns": ("id", "text")}, "--columns names those of TSV and CSV files"),
+        ("c.json", {"columns": ("id", "text")}, "--columns names those of TSV and CSV files"),
+        ("c.txt", {"format": "text", "field": "body"}, "plain text has no fields; leave out --field, or --format text"),
+    ],
+)
+def test_what_a_format_has_no_use_for_is_refused(name: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}: {said}"):
+        Source(name, **options).check()
 
 
 def test_utf_16_without_a_mark_is_refused(tmp_path: Path) -> None:

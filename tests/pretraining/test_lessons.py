@@ -46,6 +46,7 @@ def test_how_long_a_run_is(corpus: Corpus) -> None:
     content = 0.7 * 6 * 14 + 0.3 * 3 * 30  # of the corpus's own tokens, in rows of 16 and of 32
     assert lessons(corpus, steps=None, epochs=2.0).steps == math.ceil(2 * corpus.tokens / content)
     assert lessons(corpus, steps=7).steps == 7
+    assert [lessons(corpus, steps=None, epochs=times).steps for times in (0.0, 1e-9)] == [0, 1]
 
 
 def test_what_is_counted_is_what_is_read(corpus: Corpus) -> None:

@@ -78,6 +78,22 @@ def test_where_a_corpus_cannot_be_put_is_said_before_any_work(text_file: Path, t
         prepare([Source("no such file")], 300, out=tmp_path / "file" / "x")
 
 
+@pytest.mark.usefixtures("by_pairs")
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, write, before = tmp_path / "c.txt", preparing.write, caches()
+    path.write_text("今天天气很好。\n" * 99, encoding="utf-8")
+
+    def grow(*arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - those of what it stands for
+        with path.open("a", encoding="utf-8") as more:
+            more.write("北京是首都。\n")
+        return write(*arguments)
+
+    monkeypatch.setattr(preparing, "write", grow)
+    with pytest.raises(InputError, match=r"c\.txt: changed while it was read; wait until it is whole"):
+        prepare([Source(str(path))], 300)
+    assert caches() == before
+
+
 def test_a_worker_that_is_killed_is_told(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "CHUNK", 100)
     monkeypatch.setattr(preparing, "SMALL", 400)

@@ -99,6 +99,10 @@ def test_the_heads_weights_are_named_as_hugging_face_does(tiny: Backbone) -> Non
 def test_predictions_of_any_system_are_scored() -> None:
     good = [{"answer": (record["answers"] or [""])[0]} for record in RECORDS]
     assert score_predictions(good, rows())["exact_match"] == 1.0
+    wrong = [{"answer": "错", "score": 0.1}, *({**one, "score": 0.5} for one in good[1:])]
+    assert score_predictions(wrong, rows())["score_auroc"] == 1.0
+    for unsure in ({"score": None}, {"score": "high"}, {}):
+        assert "score_auroc" not in score_predictions([{"answer": "错", **unsure}, *wrong[1:]], rows())
     with pytest.raises(InputError, match="7 predictions for 8 records; expected one for each"):
         score_predictions(good[1:], rows())
     with pytest.raises(InputError, match="a prediction without an answer"):

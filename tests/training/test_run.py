@@ -378,6 +378,15 @@ def test_two_runs_do_not_write_into_one_folder(plan: MakePlan, tmp_path: Path) -
     trained(plan(), tmp_path / "out", resume=True)
 
 
+def test_a_run_does_not_write_over_one_that_ended_while_it_prepared(plan: MakePlan, tmp_path: Path) -> None:
+    late = Training(plan(), tmp_path / "out", device="cpu")
+    trained(plan(), tmp_path / "out")
+    before = model(tmp_path / "out"), (tmp_path / "out" / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match=r"out: not an empty folder; choose another --out$"):
+        next(iter(late))
+    assert (model(tmp_path / "out"), (tmp_path / "out" / "log.jsonl").read_bytes()) == before
+
+
 def test_a_damaged_log_does_not_keep_a_run_from_going_on(plan: MakePlan, tmp_path: Path) -> None:
     trained(plan(), tmp_path / "out", stop=3)
     with (tmp_path / "out" / "log.jsonl").open("ab") as damaged:
