@@ -89,9 +89,10 @@ def kept(sources: tuple[Source, ...], text: Text | None, size: int, began_with: 
     """
     if text is None or not began_with or corpus.is_prepared(sources[0].name):
         return None
-    if preparing.hashes_of(sources) != list(began_with):
+    hashes = preparing.hashes_of(sources)
+    if hashes != list(began_with):
         raise InputError(f"{sources[0].name}: not the corpus that the run began with; --resume needs the same files")
-    found = preparing.kept(sources, size)
+    found = preparing.kept(sources, size, hashes)
     return found if found and corpus.fingerprint_of(found.text) == corpus.fingerprint_of(text) else None
 
 

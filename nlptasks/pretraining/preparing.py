@@ -63,10 +63,10 @@ def prepare(
     check_files(sources)
     if out is not None:
         check_out(out)
-    elif found := kept(sources, text):
+    hashes = hashes_of(sources)
+    if out is None and (found := kept(sources, text, hashes)):
         report(sources, found.about)
         return found
-    hashes = hashes_of(sources)
     folder = out or in_cache(sources, text, hashes)
     if out is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -103,9 +103,8 @@ def in_cache(sources: Sequence[Source], text: Text | int, hashes: Sequence[str])
     return places.cache() / "corpora" / hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
 
 
-def kept(sources: Sequence[Source], text: Text | int) -> Corpus | None:
+def kept(sources: Sequence[Source], text: Text | int, hashes: Sequence[str]) -> Corpus | None:
     """Open the corpus that was made of the same bytes before, whatever the files were called."""
-    hashes = hashes_of(sources)
     folder = in_cache(sources, text, hashes)
     if not corpus.is_prepared(folder):
         return None
@@ -141,8 +140,6 @@ def nearest(folder: Path) -> Path:
 
 def publish(made: Path, folder: Path) -> None:
     """Let what was made take its place in the cache, unless another process has just made the same."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
     try:
         made.rename(folder)
     except OSError:

@@ -1,4 +1,6 @@
+import io
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -6,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+
+from nlpk.pretrain import show
+from nlptasks.pretraining.run import Report
 
 Nlpk = Callable[..., Any]
 Spawn = Callable[..., subprocess.Popen[bytes]]
@@ -87,6 +93,10 @@ def test_a_stopped_run_is_scored_and_goes_on_with_its_own_text_only(nlpk: Nlpk, 
     scored = nlpk("pretrain", "--eval", text, "--model", out, "--length", 16, "--json")
     assert scored.status == 0
     assert f"{out}: a run that is not complete; its last state is scored" in scored.err
+    (out / "last").rename(out / "last.old")  # as a crash may leave it
+    again = nlpk("pretrain", "--eval", text, "--model", out, "--length", 16, "--json")
+    assert again.lines[0]["scores"] == scored.lines[0]["scores"]
+    (out / "last.old").rename(out / "last")
     refused = nlpk("pretrain", other, "--resume", out)
     assert refused.status == 2
     said = f"{other}: not the corpus that the run began with; --resume needs the same files"
@@ -124,6 +134,18 @@ def test_a_run_whose_time_is_over_says_how_to_go_on(nlpk: Nlpk, text: Path, tmp_
     assert result.status == 0
     said = f"stopped at update 3 of 300, its time being over; go on with: nlpk pretrain --resume {out}"
     assert result.err.splitlines()[-1] == f"nlpk: {said}"
+
+
+def test_a_narrow_terminal_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Console(file=io.StringIO(), width=60, force_terminal=True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("nlpk.console.console", lambda: shown)
+    losses = {"mlm": 4.5, "lm": 4.25, "unilm": 4.125}
+    show(iter([Report(30, 60, 0.5, 9000, 4.0, losses, 1e-3, 3000.0, 0.5, 9.0, 7200.0)]))
+    assert isinstance(shown.file, io.StringIO)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in shown.file.getvalue().splitlines()]
+    assert any(line.startswith("30/60") and "2:00 h left  loss 4.000" in line for line in lines), lines
+    assert max(map(len, lines)) <= 60
 
 
 def test_an_interrupted_run_says_how_to_go_on(spawn: Spawn, text: Path, tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_a_corpus_is_prepared_once(text_file: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.usefixtures("by_pairs")
 def test_a_corpus_is_named_as_its_files_are_now(text_file: Path, tmp_path: Path) -> None:
-    prepare([Source(str(text_file))], 301)
+    prepare([Source(str(text_file))], 311)
     copy = tmp_path / "copy.txt"
     copy.write_bytes(text_file.read_bytes())
-    assert prepare([Source(str(copy))], 301).name == "copy.txt"
+    assert prepare([Source(str(copy))], 311).name == "copy.txt"
 
 
 @pytest.mark.usefixtures("by_pairs")
@@ -76,6 +76,18 @@ def test_where_a_corpus_cannot_be_put_is_said_before_any_work(text_file: Path, t
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be made or written"):
         prepare([Source("no such file")], 300, out=tmp_path / "file" / "x")
+
+
+@pytest.mark.usefixtures("by_pairs")
+def test_how_far_it_is_is_told(
+    text_file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "NOTED", -1.0)
+    with caplog.at_level("INFO"):
+        prepare([Source(str(text_file))], 310)
+    told = [message for message in caplog.messages if message.endswith("so far")]
+    assert told[0].startswith("counting for the vocabulary: 0.0 M characters")
+    assert told[-1].startswith("preparing: 0.0 M tokens")
 
 
 @pytest.mark.usefixtures("by_pairs")

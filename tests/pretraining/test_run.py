@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nlptasks.backbone import weights
 from nlptasks.backbone.batch import Batch
 from nlptasks.errors import InputError, ModelError, UsageError
 from nlptasks.pretraining import evaluation
+from nlptasks.pretraining import run as module
 from nlptasks.pretraining.corpus import Corpus
 from nlptasks.pretraining.documents import Source
 from nlptasks.pretraining.plan import Plan, corpus_of, planned
@@ -274,3 +276,20 @@ def test_two_processes_train_the_model_that_one_does(plan: Make, tmp_path: Path,
     one, other = (load_file(tmp_path / name / weights.WEIGHTS) for name in ("one", "two"))
     assert all(torch.allclose(tensor, other[name], atol=1e-5) for name, tensor in one.items())
     assert [line["tokens"] for line in log(tmp_path / "two")] == [96 * n for n in range(1, 7)]
+    for alone, together in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
+        assert together["losses"] == pytest.approx(alone["losses"], abs=1e-4)
+
+
+def test_reports_come_after_some_updates_or_some_tokens(
+    plan: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reported(out: Path) -> list[int]:
+        reports: Any = iter(Pretraining(plan(steps=1000), out))
+        with closing(reports):
+            return [next(reports).step for _ in range(2)]
+
+    assert reported(tmp_path / "one") == [10, 20]
+    monkeypatch.setattr(module, "EVERY", 4)
+    assert reported(tmp_path / "two") == [4, 8]
+    monkeypatch.setattr(module, "READ", 2 * 96)
+    assert reported(tmp_path / "three") == [2, 4]

@@ -1,5 +1,7 @@
 import json
+import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,10 @@ def test_a_picture_is_written(run: Path, form: str) -> None:
     pytest.importorskip("matplotlib")
     out = run / f"loss.{form}"
     draw(run, out)
+    for name in ("运行", "a$^$"):  # what fonts lack, and what would be a formula
+        shutil.copytree(run, run.with_name(f"{run.name}-{name}"))
+        with warnings.catch_warnings(action="error"):
+            draw(run.with_name(f"{run.name}-{name}"), out)
     assert {"png": b"PNG", "svg": b"<svg"}[form] in out.read_bytes()
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nlptasks.errors import InputError
 from nlptasks.training import processes
 
 
@@ -15,6 +16,16 @@ def test_alone_there_is_one_process_and_nothing_to_wait_for(monkeypatch: pytest.
     processes.wait()
 
 
+def test_another_process_that_has_ended_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("Connection reset by peer")
+
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.barrier", broken)
+    with pytest.raises(InputError, match="another of the processes has ended; what it said tells why"):
+        processes.wait()
+
+
 def test_alone_a_sum_is_what_is_there() -> None:
     model, total = torch.nn.Linear(2, 1), torch.tensor(3.0)
     torch.autograd.backward(model(torch.ones(1, 2)).sum())
@@ -22,3 +33,4 @@ def test_alone_a_sum_is_what_is_there() -> None:
     assert model.weight.grad is not None
     assert model.weight.grad.tolist() == [[1.0, 1.0]]
     assert float(total) == 3.0
+    assert processes.summed([1, 2.5], torch.device("cpu")) == [1, 2.5]
